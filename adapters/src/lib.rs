@@ -1,0 +1,1 @@
+//! The only place that names an SDK's types: Kubernetes, Helm, AWS.

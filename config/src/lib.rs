@@ -1,0 +1,1 @@
+//! The pipeline file: types, validation, JSON schema and blueprints.

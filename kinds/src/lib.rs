@@ -1,0 +1,1 @@
+//! Custom-resource types that stages and sandbox share.

@@ -1,0 +1,1 @@
+//! The embedded cloud: a real Kubernetes control plane and a simulated AWS on this machine.

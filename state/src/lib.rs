@@ -1,0 +1,1 @@
+//! Journal, fold, lease and local store of an environment.
