@@ -1,0 +1,119 @@
+//! What a step is given: the environment, the ports, what is recorded, and where to say things.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::StepError,
+    ports::{objects::ObjectApi, releases::ReleaseApi, secrets::SecretApi},
+    step::StepId,
+};
+
+/// One living instance of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The name that a person uses.
+    pub name: String,
+    /// The UID of this instance; everything it owns carries it.
+    pub uid: String,
+}
+
+/// The ways to the outside, one per capability.
+#[derive(Clone)]
+pub struct Ports {
+    /// Kubernetes objects.
+    pub objects: Arc<dyn ObjectApi>,
+    /// Helm releases.
+    pub releases: Arc<dyn ReleaseApi>,
+    /// Values of secret references.
+    pub secrets: Arc<dyn SecretApi>,
+}
+
+/// Where an intent becomes durable before its effect.
+#[async_trait]
+pub trait Intents: Send + Sync {
+    /// Records that `step` is about to create something of this identity; returns when that is durable.
+    async fn intent(&self, step: &StepId, identity: Value) -> Result<(), StepError>;
+}
+
+/// A passing remark about a step's work; shown, not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// In words.
+    pub message: String,
+    /// (done, total), where there are counts.
+    pub count: Option<(u32, u32)>,
+}
+
+/// Where passing remarks go.
+pub trait ProgressSink: Send + Sync {
+    /// Says it; never blocks.
+    fn progress(&self, step: &StepId, progress: Progress);
+}
+
+/// Everything one step sees.
+#[derive(Clone)]
+pub struct StepContext {
+    /// The step this context was made for.
+    pub step: StepId,
+    /// The environment being worked on.
+    pub environment: Environment,
+    /// This run's id, for things that are made anew once a run.
+    pub run: String,
+    /// The ways to the outside.
+    pub ports: Ports,
+    /// Outputs recorded by earlier runs and by steps done in this run, by step id.
+    pub outputs: Arc<BTreeMap<String, Value>>,
+    /// Where intents become durable.
+    pub intents: Arc<dyn Intents>,
+    /// Where passing remarks go.
+    pub sink: Arc<dyn ProgressSink>,
+    /// Ends the step early, between calls.
+    pub cancel: CancellationToken,
+}
+
+impl StepContext {
+    /// This step's recorded outputs, if any.
+    #[must_use]
+    pub fn recorded(&self) -> Option<&Value> {
+        self.outputs.get(self.step.as_str())
+    }
+
+    /// Another step's recorded outputs, if any.
+    #[must_use]
+    pub fn output_of(&self, step: &str) -> Option<&Value> {
+        self.outputs.get(step)
+    }
+
+    /// Makes the identity durable before it is created.
+    ///
+    /// # Errors
+    /// When the journal cannot be written; then nothing may be created.
+    pub async fn intent(&self, identity: Value) -> Result<(), StepError> {
+        self.intents.intent(&self.step, identity).await
+    }
+
+    /// Says a passing remark.
+    pub fn progress(&self, message: impl Into<String>) {
+        self.sink.progress(
+            &self.step,
+            Progress {
+                message: message.into(),
+                count: None,
+            },
+        );
+    }
+
+    /// Says a passing remark with counts.
+    pub fn progress_count(&self, message: impl Into<String>, done: u32, total: u32) {
+        let progress = Progress {
+            message: message.into(),
+            count: Some((done, total)),
+        };
+        self.sink.progress(&self.step, progress);
+    }
+}
