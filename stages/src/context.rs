@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::StepError,
+    findings::Finding,
     ports::{objects::ObjectApi, releases::ReleaseApi, secrets::SecretApi},
     step::StepId,
 };
@@ -53,6 +54,9 @@ pub struct Progress {
 pub trait ProgressSink: Send + Sync {
     /// Says it; never blocks.
     fn progress(&self, step: &StepId, progress: Progress);
+
+    /// Hands over something found out (a check's result, the inventory after a removal); never blocks.
+    fn finding(&self, step: &StepId, finding: Finding);
 }
 
 /// Everything one step sees.
@@ -106,6 +110,11 @@ impl StepContext {
                 count: None,
             },
         );
+    }
+
+    /// Hands over something found out: a check's result, the inventory after a removal.
+    pub fn finding(&self, finding: Finding) {
+        self.sink.finding(&self.step, finding);
     }
 
     /// Says a passing remark with counts.

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::error::PortError;
+use crate::{
+    error::{PortError, PortErrorKind},
+    ports::probes::ProbeApi,
+};
 
 /// A kind of object. An empty `version` means "whatever discovery prefers".
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -151,6 +154,26 @@ pub trait ObjectApi: Send + Sync {
 
     /// Server-side apply with field manager `pipectl` and strict field validation; answers the object as kept.
     async fn apply(&self, object: &Value, options: ApplyOptions) -> Result<Value, PortError>;
+
+    /// Creates an object that must not exist yet, with field manager `pipectl`; answers the object as kept, or
+    /// [`PortErrorKind::AlreadyExists`]. An adapter makes this one atomic call (POST); the default, for fakes, looks
+    /// first and then applies.
+    async fn create(&self, object: &Value) -> Result<Value, PortError> {
+        let at = ObjectRef::of(object);
+        if self.get(&at).await?.is_some() {
+            return Err(PortError::new(
+                PortErrorKind::AlreadyExists,
+                "K8S000",
+                format!("{at} already exists"),
+            ));
+        }
+        self.apply(object, ApplyOptions::default()).await
+    }
+
+    /// The way to run something inside a pod, where this adapter has one.
+    fn probes(&self) -> Option<&dyn ProbeApi> {
+        None
+    }
 
     /// Deletes one object, only if it still has this UID when one is given, dependents in the background.
     async fn delete(&self, object: &ObjectRef, uid: Option<&str>) -> Result<Deletion, PortError>;
