@@ -6,12 +6,14 @@
 
 pub mod context;
 pub mod error;
+pub mod findings;
 pub mod ports;
 pub mod removal;
 pub mod step;
 
 pub use context::{Environment, Intents, Ports, Progress, ProgressSink, StepContext};
 pub use error::{PortError, PortErrorKind, Retry, StepError};
+pub use findings::{AbsenceReport, CheckResult, Fate, Finding, Leftover, Verdict};
 pub use removal::{Removal, RemovalProgress};
 pub use step::{
     Change, Difference, Milestone, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts,
