@@ -1,0 +1,108 @@
+//! A pipeline with everything its file names: manifests parsed, substitutions made, program files read.
+
+use crate::{
+    diagnostics::Diagnostic,
+    model::{JsonObject, Pipeline},
+    source::FileSource,
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+/// A Kubernetes object that the user wrote, in a manifest file or inline, with substitutions made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestObject {
+    /// The object.
+    pub object: JsonObject,
+    /// The file it stands in, as a person would write it.
+    pub file: String,
+    /// The line at which it begins, from 1.
+    pub line: usize,
+}
+
+impl ManifestObject {
+    fn text(&self, path: &[&str]) -> Option<&str> {
+        let (first, rest) = path.split_first()?;
+        rest.iter()
+            .try_fold(self.object.get(*first)?, |value, key| value.get(key))?
+            .as_str()
+    }
+
+    /// The object's API version; loading refuses objects without one.
+    pub fn api_version(&self) -> &str {
+        self.text(&["apiVersion"]).unwrap_or_default()
+    }
+
+    /// The object's kind; loading refuses objects without one.
+    pub fn kind(&self) -> &str {
+        self.text(&["kind"]).unwrap_or_default()
+    }
+
+    /// The object's name; loading refuses objects without one.
+    pub fn name(&self) -> &str {
+        self.text(&["metadata", "name"]).unwrap_or_default()
+    }
+
+    /// The namespace that the object itself names. Without one, namespaced objects go into their workload's namespace; which kinds
+    /// are namespaced, discovery says.
+    pub fn namespace(&self) -> Option<&str> {
+        self.text(&["metadata", "namespace"])
+    }
+
+    /// The object as a JSON value.
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.object.clone())
+    }
+}
+
+/// A checked pipeline with everything its file names.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The pipeline, complete: defaults filled in, substitutions made, every check passed.
+    pub pipeline: Pipeline,
+    /// What the person should know, though it is no error.
+    pub warnings: Vec<Diagnostic>,
+    /// The pipeline file, as a person would write it.
+    pub file: String,
+    pub(crate) files: Arc<dyn FileSource>,
+    pub(crate) workloads: BTreeMap<String, Vec<ManifestObject>>,
+    pub(crate) applications: BTreeMap<(String, String), Vec<ManifestObject>>,
+    pub(crate) code: BTreeMap<(String, String), BTreeMap<String, String>>,
+    pub(crate) zookeeper: Vec<ManifestObject>,
+}
+
+impl Loaded {
+    /// The objects of a workload, from its manifests in order and then its inline ones; none for a workload that is not enabled.
+    pub fn workload_objects(&self, workload: &str) -> &[ManifestObject] {
+        self.workloads.get(workload).map_or(&[], Vec::as_slice)
+    }
+
+    /// The objects that a Spark application needs before it, from its manifests in order and then its inline ones.
+    pub fn application_objects(&self, namespace: &str, name: &str) -> &[ManifestObject] {
+        self.applications
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The program files of a Spark application: ConfigMap key to content. Empty without a `code` section.
+    pub fn application_code(&self, namespace: &str, name: &str) -> BTreeMap<String, String> {
+        self.code
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The ZooKeeper manifest's objects; none unless it is enabled.
+    pub fn zookeeper_objects(&self) -> &[ManifestObject] {
+        &self.zookeeper
+    }
+
+    /// The files beside the pipeline file, for [`crate::SecretRef::read_local`].
+    pub fn files(&self) -> &dyn FileSource {
+        self.files.as_ref()
+    }
+
+    /// Where a file that the pipeline names is on disk; `None` for a blueprint inside the program.
+    pub fn disk_path(&self, path: &str) -> Option<PathBuf> {
+        self.files.disk_path(path)
+    }
+}
