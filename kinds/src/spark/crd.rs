@@ -7,7 +7,7 @@ use super::{
     SparkApplicationStatus, VERSION,
 };
 use crate::crd::{Column, Definition, Version};
-use crate::schema::structural;
+use crate::schema::{require, structural};
 
 /// The CustomResourceDefinition of SparkApplication; columns as in the official one of release 2.5.2.
 #[must_use]
@@ -73,8 +73,12 @@ pub fn scheduled_spark_application_crd() -> Value {
 
 /// The operator writes the two times as `null` before they are known, and the official schema allows it.
 fn status(mut schema: Value) -> Value {
+    require(&mut schema, "driverInfo");
     for field in ["lastSubmissionAttemptTime", "terminationTime"] {
-        if let Some(time) = schema.pointer_mut(&format!("/properties/{field}")).and_then(Value::as_object_mut) {
+        if let Some(time) = schema
+            .pointer_mut(&format!("/properties/{field}"))
+            .and_then(Value::as_object_mut)
+        {
             time.insert("format".into(), "date-time".into());
             time.insert("nullable".into(), true.into());
         }
@@ -89,17 +93,24 @@ mod tests {
     use super::*;
 
     fn node<'a>(schema: &'a Value, path: &str) -> &'a Value {
-        path.split('.').fold(schema, |at, segment| &at["properties"][segment])
+        path.split('.')
+            .fold(schema, |at, segment| &at["properties"][segment])
     }
 
     fn fields(schema: &Value, path: &str) -> BTreeSet<String> {
         let fields = node(schema, path)["properties"].as_object();
-        fields.map(|map| map.keys().cloned().collect()).unwrap_or_default()
+        fields
+            .map(|map| map.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     fn required(schema: &Value, path: &str) -> BTreeSet<String> {
         let required = node(schema, path)["required"].as_array();
-        required.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+        required
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect()
     }
 
     #[test]
@@ -107,13 +118,22 @@ mod tests {
         let crd = spark_application_crd();
         let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let driver = fields(root, "spec.driver");
-        assert!(driver.contains("cores") && driver.contains("podName"), "{driver:?}");
-        assert_eq!(root["properties"]["spec"]["properties"]["driver"]["type"], "object");
+        assert!(
+            driver.contains("cores") && driver.contains("podName"),
+            "{driver:?}"
+        );
+        assert_eq!(
+            root["properties"]["spec"]["properties"]["driver"]["type"],
+            "object"
+        );
         assert_eq!(
             root["properties"]["spec"]["properties"]["type"]["enum"],
             serde_json::json!(["Java", "Python", "Scala", "R"])
         );
-        assert_eq!(root["properties"]["status"]["properties"]["terminationTime"]["nullable"], true);
+        assert_eq!(
+            root["properties"]["status"]["properties"]["terminationTime"]["nullable"],
+            true
+        );
     }
 
     #[test]
@@ -124,7 +144,12 @@ mod tests {
                 map.contains_key("type") || map.contains_key("x-kubernetes-int-or-string"),
                 "no type at {at}: {node}"
             );
-            for (name, child) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            for (name, child) in map
+                .get("properties")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+            {
                 walk(child, &format!("{at}.{name}"));
             }
             for key in ["items", "additionalProperties"] {
@@ -141,12 +166,15 @@ mod tests {
     #[test]
     fn field_names_are_the_official_ones() {
         let Some(reference) = std::env::var_os("PIPECTL_REFERENCE_DIR") else {
-            eprintln!("SKIPPED: PIPECTL_REFERENCE_DIR is unset, the official definitions are not compared");
+            eprintln!(
+                "SKIPPED: PIPECTL_REFERENCE_DIR is unset, the official definitions are not compared"
+            );
             return;
         };
         let file = std::path::Path::new(&reference)
             .join("spark-operator-2.5.2/crds/sparkoperator.k8s.io_sparkapplications.yaml");
-        let official: Value = serde_norway::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let official: Value =
+            serde_norway::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         let official = &official["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let ours = spark_application_crd();
         let ours = &ours["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
@@ -168,7 +196,11 @@ mod tests {
         ] {
             // Equal, not only a subset: a name missing here would be refused although the real API server takes it.
             assert_eq!(fields(ours, path), fields(official, path), "{path}");
-            assert_eq!(required(ours, path), required(official, path), "required fields of {path}");
+            assert_eq!(
+                required(ours, path),
+                required(official, path),
+                "required fields of {path}"
+            );
         }
     }
 }
