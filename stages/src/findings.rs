@@ -38,6 +38,11 @@ pub enum Fate {
         /// When, in words or as a date.
         on: String,
     },
+    /// It stays on purpose: somebody else's, or kept by request.
+    Kept {
+        /// Why, in words.
+        why: String,
+    },
     /// It stays.
     StillThere {
         /// The chain of what holds it, nearest first; empty when nothing is known to hold it.

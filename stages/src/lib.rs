@@ -7,6 +7,8 @@
 pub mod context;
 pub mod error;
 pub mod findings;
+pub mod health;
+pub mod objects;
 pub mod ports;
 pub mod removal;
 pub mod step;
