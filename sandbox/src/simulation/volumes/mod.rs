@@ -5,7 +5,7 @@
 //! claim, volume, attachment or storage class is looked at once.
 
 mod attach;
-mod classes;
+mod driver;
 mod model;
 mod provision;
 
@@ -19,8 +19,7 @@ use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 
-pub use classes::{DEFAULT_CLASS, default_classes};
-pub use model::{DRIVER, zone_of};
+pub use model::DRIVER;
 
 /// What the sidecars know: caches of the objects that they watch.
 pub(super) struct Volumes {
@@ -35,8 +34,8 @@ pub(super) struct Volumes {
 
 /// Serve claims until dropped.
 pub async fn run(client: Client) {
-    while let Err(error) = classes::ensure(&client).await {
-        tracing::warn!(%error, "cannot create the sandbox's storage classes yet");
+    while let Err(error) = driver::ensure(&client).await {
+        tracing::warn!(%error, "cannot create the EBS CSI driver's object yet");
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
     let (claims, claim_events) = watched::<PersistentVolumeClaim>(Api::all(client.clone()));

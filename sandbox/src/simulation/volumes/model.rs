@@ -28,8 +28,7 @@ pub(super) fn is_ours(provisioner: &str) -> bool {
 }
 
 /// The zone of a node.
-#[must_use]
-pub fn zone_of(node: &Node) -> Option<&str> {
+pub(super) fn zone_of(node: &Node) -> Option<&str> {
     node.metadata.labels.as_ref()?.get(ZONE).map(String::as_str)
 }
 
