@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::StateError;
-use crate::fold::EnvironmentState;
 use crate::journal::{Journal, OpenMode};
 use crate::lease::{Lease, LeaseOptions, LeaseRecord};
 use crate::record::RunId;
+use crate::state::EnvironmentState;
 use crate::store::{flush_directory, journal_file, make_directory};
 
 /// Where pipectl keeps its state unless told otherwise: `$XDG_STATE_HOME/pipectl`, else `~/.local/state/pipectl`

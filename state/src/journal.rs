@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::error::StateError;
-use crate::fold::EnvironmentState;
 use crate::record::{Body, Record, RunId};
 use crate::redact::Redactor;
+use crate::state::EnvironmentState;
 use crate::store::{JournalStore, Loaded, LocalStore, MemoryStore, TornTail};
 
 /// How a journal is opened.
@@ -112,16 +112,16 @@ impl Journal {
             OpenMode::ReadOnly => None,
             OpenMode::Write { run, fence } => Some((run, fence)),
         };
-        let journal = Self {
+        let mut journal = Self {
             store,
             state,
             writer: None,
             clock: Arc::new(SystemClock),
             redactor: Redactor::new(),
             in_flight: Vec::new(),
-            torn: loaded.torn,
+            // A reader cannot tell a torn write from one that is under way.
+            torn: loaded.torn.filter(|_| writer.is_some()),
         };
-        let mut journal = journal;
         if let Some((run, fence)) = writer {
             journal.write_as(run, fence)?;
         }
@@ -172,7 +172,8 @@ impl Journal {
         self.writer.map(|(run, _)| run)
     }
 
-    /// The torn end that was found on opening; the first append cuts it off.
+    /// The torn end that was found on opening for writing; the first append cuts it off. Nothing that was ever
+    /// confirmed is lost by that.
     pub const fn torn_tail(&self) -> Option<TornTail> {
         self.torn
     }

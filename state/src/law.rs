@@ -5,8 +5,8 @@
 //! have happened, and that no effect is recorded without the intent that must come first.
 
 use crate::error::StateError;
-use crate::fold::{LifePhase, OpenRun, Position, StepState, StepStatus};
 use crate::record::{Body, Change, Outcome, Phase, Pins, Record, RunKind};
+use crate::state::{LifePhase, OpenRun, Position, StepState, StepStatus};
 
 /// Whether `record` may follow a history that led to `position`, and to `step` if the record is about one.
 pub(crate) fn check(
@@ -45,10 +45,16 @@ fn envelope(position: &Position, record: &Record) -> Verdict {
 fn body(position: &Position, step: Option<&StepState>, record: &Record) -> Verdict {
     match (&position.open_run, &record.body) {
         // The beginning: nothing comes before the environment, and it comes only once.
-        (_, Body::EnvironmentCreated { name, .. }) => {
-            require(position.phase == LifePhase::Absent, || {
-                "the environment exists already".to_owned()
-            })?;
+        (open, Body::EnvironmentCreated { name, .. }) => {
+            // An environment that was removed can be made anew, with a new UID, in the same journal.
+            require(
+                matches!(position.phase, LifePhase::Absent | LifePhase::Removed),
+                || "the environment exists already".to_owned(),
+            )?;
+            require(
+                open.as_ref().is_none_or(|open| record.fence > open.fence),
+                || "the run that removed the environment is open under the same lease".to_owned(),
+            )?;
             require(position.name.is_empty() || position.name == *name, || {
                 format!(
                     "it creates the environment {name:?} in the journal of {:?}",
@@ -82,10 +88,12 @@ fn body(position: &Position, step: Option<&StepState>, record: &Record) -> Verdi
         }
 
         // A new run closes one that died; two runs at once are kept apart by the fencing number.
-        (open, Body::RunStarted { .. }) => {
-            require(position.phase != LifePhase::Removed, || {
-                "the environment was removed".to_owned()
-            })?;
+        (open, Body::RunStarted { kind, .. }) => {
+            // Whether anything came back is the one thing to ask of an environment that was removed.
+            require(
+                position.phase != LifePhase::Removed || *kind == RunKind::Down,
+                || "the environment was removed".to_owned(),
+            )?;
             require(position.last_run != Some(record.run), || {
                 format!("run {} has begun before", record.run)
             })?;

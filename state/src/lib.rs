@@ -16,16 +16,13 @@ mod law;
 mod lease;
 mod record;
 mod redact;
+mod state;
 mod store;
 
 pub use clock::{BootClock, BootInstant, Clock, FixedClock, LeaseClock, SystemClock};
 pub use codes::{CODES, CodeEntry, explain};
 pub use environment::{Environment, EnvironmentEntry, default_root, list_environments};
 pub use error::StateError;
-pub use fold::{
-    Durations, EnvironmentState, INTENTS_KEPT, Intent, InventoryState, LifePhase, OpenRun,
-    RUNS_KEPT, RunCounts, RunSummary, StepFailure, StepState, StepStatus, VerificationState,
-};
 pub use journal::{Journal, OpenMode};
 pub use lease::{
     Fence, Holder, Lease, LeaseError, LeaseOptions, LeaseRecord, LeaseWait, Liveness, Standing,
@@ -36,6 +33,10 @@ pub use record::{
     Pins, PlanSummary, Record, RecordedError, RunId, RunKind,
 };
 pub use redact::Redactor;
+pub use state::{
+    Durations, EnvironmentState, INTENTS_KEPT, Intent, InventoryState, LifePhase, OpenRun,
+    RUNS_KEPT, RunCounts, RunSummary, StepFailure, StepState, StepStatus, VerificationState,
+};
 pub use store::{
     ConditionalObjectStore, JournalStore, Loaded, LocalStore, MemoryObjects, MemoryStore,
     ObjectError, ObjectJournal, PutOutcome, TornTail,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::fold::EnvironmentState;
+use crate::state::EnvironmentState;
 
 /// The version of the journal's format that this program writes, and the newest that it reads.
 ///
@@ -78,7 +78,8 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
-    /// The environment exists from here on. Always the first record (or a [`Body::Snapshot`] is).
+    /// The environment exists from here on. Always the first record (or a [`Body::Snapshot`] is); again only after
+    /// [`Body::EnvironmentRemoved`], with another UID. Comes before its run's [`Body::RunStarted`].
     EnvironmentCreated {
         /// The environment's own identity; stands in the ownership label of everything that it owns.
         uid: Uuid,
@@ -200,7 +201,8 @@ pub enum Body {
         /// How long the run took.
         millis: u64,
     },
-    /// Nothing is left of the environment. Only its run's end may follow.
+    /// Nothing is left of the environment. Only its run's end may follow within the run; later another `down` that
+    /// looks again, or a new [`Body::EnvironmentCreated`].
     EnvironmentRemoved {},
     /// Stands for the whole history before it; the first record of a rotated journal.
     Snapshot {

@@ -10,8 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 
 use crate::error::StateError;
-use crate::fold::EnvironmentState;
 use crate::record::{Body, Invoker, Leftover, Pins, RecordedError};
+use crate::state::EnvironmentState;
 
 /// Values shorter than this are replaced only where they are a whole text, not inside of longer ones: a password
 /// `a1` would otherwise garble every identifier.

@@ -131,7 +131,10 @@ async fn take(
     };
     let number = record.fence.max(options.fence_above).saturating_add(1);
     match judge(&record, options) {
-        Verdict::Now => Lease::begin(directory, options, number, lock).map(Some),
+        Verdict::Now => {
+            record.sweep(directory);
+            Lease::begin(directory, options, number, lock).map(Some)
+        }
         Verdict::At(moment) => {
             wait_until(options, &record, moment).await;
             Lease::begin(directory, options, number, lock).map(Some)
@@ -142,6 +145,7 @@ async fn take(
                 return moved(directory, options, begun).await.map(|()| None);
             }
             let lease = Lease::begin(directory, options, number, lock)?;
+            record.sweep(directory);
             // Another machine may have waited out the same silence; the file shows who wrote last.
             options.clock.sleep(PAUSES.1).await;
             match lease.check_ours() {

@@ -135,6 +135,21 @@ impl LocalStore {
 
 impl Inner {
     fn load(&mut self) -> Result<Loaded, StateError> {
+        let (parsed, length) = match self.read() {
+            // A reader may have caught a writer in the middle of cutting off a torn end and going on.
+            Err(StateError::Damaged { .. }) if self.file.is_none() => self.read()?,
+            read => read?,
+        };
+        self.durable = parsed.end;
+        self.length = length;
+        self.last = parsed.records.last().map_or(0, |last| last.seq);
+        Ok(Loaded {
+            records: parsed.records,
+            torn: parsed.torn,
+        })
+    }
+
+    fn read(&self) -> Result<(frame::Parsed, u64), StateError> {
         let mut bytes = Vec::new();
         let read = File::open(&self.path).and_then(|mut file| file.read_to_end(&mut bytes));
         match read {
@@ -143,13 +158,7 @@ impl Inner {
             Err(error) => return Err(StateError::from_io("read", &self.path, error)),
         }
         let parsed = frame::parse(&self.path.display().to_string(), &bytes)?;
-        self.durable = parsed.end;
-        self.length = bytes.len() as u64;
-        self.last = parsed.records.last().map_or(0, |last| last.seq);
-        Ok(Loaded {
-            records: parsed.records,
-            torn: parsed.torn,
-        })
+        Ok((parsed, bytes.len() as u64))
     }
 
     fn append(&mut self, lines: &[u8], last: u64) -> Result<(), StateError> {
