@@ -1,0 +1,4 @@
+//! Helm.
+use crate::CodeRow;
+/// Codes.
+pub const CODES: &[CodeRow] = &[];

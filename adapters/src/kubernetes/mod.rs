@@ -1,0 +1,33 @@
+//! Kubernetes objects through `kube`: [`KubernetesAdapter`] implements `ObjectApi`.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `connect.rs` | from a kubeconfig to a client; nothing ambient |
+//! | `kubeconfig.rs` | reading the named file, writing pipectl's own |
+//! | `adapter.rs` | the port's methods |
+//! | `call.rs` | one call: bound, repetitions |
+//! | `errors.rs`, `codes.rs` | from `metav1.Status` and broken connections to typed errors |
+//! | `discovery.rs` | which kinds are served |
+//! | `watches.rs`, `item.rs`, `selector.rs` | one shared watch per selection |
+//! | `fence.rs` | no change before the cluster's identity is verified |
+
+mod adapter;
+mod call;
+mod codes;
+mod connect;
+mod discovery;
+mod errors;
+mod fence;
+mod item;
+mod kubeconfig;
+mod selector;
+mod watches;
+
+#[cfg(test)]
+mod tests;
+
+pub use adapter::KubernetesAdapter;
+pub use call::CallBounds;
+pub use codes::CODES;
+pub use connect::{ConnectOptions, Kubernetes};
+pub use kubeconfig::write_own_kubeconfig;

@@ -1,0 +1,243 @@
+//! Values of secret references: [`LocalSecrets`] implements `SecretApi` for environment variables and files.
+
+use std::{ffi::OsString, fs, io, os::unix::fs::MetadataExt, path::Path};
+
+use async_trait::async_trait;
+use pipectl_stages::{
+    error::{PortError, PortErrorKind as Kind},
+    ports::secrets::{SecretApi, SecretSource, SecretValue},
+};
+
+use crate::CodeRow;
+
+const VARIABLE_MISSING: &str = "SEC001";
+const FILE_MISSING: &str = "SEC002";
+const FILE_FORBIDDEN: &str = "SEC003";
+const NOT_TEXT: &str = "SEC004";
+const NOT_AVAILABLE: &str = "SEC005";
+const FILE_UNREADABLE: &str = "SEC006";
+
+/// Largest file that is taken as a secret; Kubernetes' own bound of a Secret is 1 MiB.
+const FILE_LIMIT: u64 = 1024 * 1024;
+
+/// Every code of this adapter: code, meaning, what a person can do.
+pub const CODES: &[CodeRow] = &[
+    (
+        VARIABLE_MISSING,
+        "the environment variable that a secretRef names is not set, or is empty",
+        "export the variable in the shell or CI job that runs pipectl",
+    ),
+    (
+        FILE_MISSING,
+        "the file that a secretRef names does not exist",
+        "create the file, or correct its path in the pipeline file",
+    ),
+    (
+        FILE_FORBIDDEN,
+        "the file that a secretRef names may not be read by the user who runs pipectl",
+        "make the file readable for that user alone: chmod 600 FILE, and chown it if it is somebody else's",
+    ),
+    (
+        NOT_TEXT,
+        "the secret's value is not UTF-8 text, or contains a NUL character",
+        "give the value as text; binary values belong into base64",
+    ),
+    (
+        NOT_AVAILABLE,
+        "AWS Secrets Manager is not available with this provider; it comes with the provider `eks`",
+        "use a secretRef with `env` or `file` instead",
+    ),
+    (
+        FILE_UNREADABLE,
+        "the file that a secretRef names is not a plain file, is larger than 1 MiB, or cannot be read",
+        "name a plain file that holds nothing but the secret's value",
+    ),
+];
+
+/// Secrets of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalSecrets;
+
+#[async_trait]
+impl SecretApi for LocalSecrets {
+    async fn resolve(&self, source: &SecretSource) -> Result<SecretValue, PortError> {
+        match source {
+            SecretSource::Environment(name) => from_variable(name, std::env::var_os(name)),
+            SecretSource::File(path) => from_file(path),
+            SecretSource::AwsSecretsManager { id, .. } => Err(error(
+                Kind::Other,
+                NOT_AVAILABLE,
+                format!("secret {id}: AWS Secrets Manager is not available with this provider"),
+            )),
+        }
+    }
+}
+
+fn from_variable(name: &str, value: Option<OsString>) -> Result<SecretValue, PortError> {
+    let value = value.filter(|value| !value.is_empty()).ok_or_else(|| {
+        error(
+            Kind::NotFound,
+            VARIABLE_MISSING,
+            format!("environment variable {name} is not set or empty"),
+        )
+    })?;
+    value.into_string().map(SecretValue::new).map_err(|_| {
+        error(
+            Kind::Invalid,
+            NOT_TEXT,
+            format!("environment variable {name} is not UTF-8"),
+        )
+    })
+}
+
+fn from_file(path: &Path) -> Result<SecretValue, PortError> {
+    let shown = path.display();
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => {
+            error(Kind::NotFound, FILE_MISSING, format!("{shown}: {source}"))
+        }
+        io::ErrorKind::PermissionDenied => {
+            let owner = fs::metadata(path)
+                .map(|data| format!(" (owner {}, mode {:04o})", data.uid(), data.mode() & 0o7777))
+                .unwrap_or_default();
+            error(
+                Kind::Forbidden,
+                FILE_FORBIDDEN,
+                format!("{shown}: {source}{owner}"),
+            )
+        }
+        _ => error(Kind::Invalid, FILE_UNREADABLE, format!("{shown}: {source}")),
+    };
+    let data = fs::metadata(path).map_err(failed)?;
+    // Pipes are welcome (`<(pass show x)`), directories and devices are not.
+    if data.is_dir() || data.len() > FILE_LIMIT {
+        return Err(error(
+            Kind::Invalid,
+            FILE_UNREADABLE,
+            format!("{shown}: not a plain file of at most 1 MiB"),
+        ));
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    let mut text = String::from_utf8(bytes)
+        .map_err(|_| error(Kind::Invalid, NOT_TEXT, format!("{shown}: not UTF-8")))?;
+    if text.contains('\0') {
+        return Err(error(
+            Kind::Invalid,
+            NOT_TEXT,
+            format!("{shown}: holds a NUL character"),
+        ));
+    }
+    // Editors end a file with a line end; the secret has none.
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(SecretValue::new(text))
+}
+
+fn error(kind: Kind, code: &str, cause: String) -> PortError {
+    let error = PortError::new(kind, code, cause);
+    match CODES.iter().find(|row| row.0 == code) {
+        Some(row) => error.with_hint(row.2),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::{ffi::OsStringExt, fs::PermissionsExt};
+
+    use super::*;
+
+    fn file(content: &[u8]) -> (tempfile::TempDir, SecretSource) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        fs::write(&path, content).unwrap();
+        (dir, SecretSource::File(path))
+    }
+
+    async fn value(content: &[u8]) -> Result<String, String> {
+        let (_dir, source) = file(content);
+        match LocalSecrets.resolve(&source).await {
+            Ok(value) => Ok(value.expose().to_owned()),
+            Err(error) => Err(error.code),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_line_end_is_removed_and_no_more() {
+        for (content, expected) in [
+            ("geheim\n", "geheim"),
+            ("geheim\r\n", "geheim"),
+            ("geheim\n\n", "geheim\n"),
+            ("geheim", "geheim"),
+            (" geheim ", " geheim "),
+            ("\n", ""),
+        ] {
+            assert_eq!(value(content.as_bytes()).await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn files_that_cannot_be_secrets_are_told_apart() {
+        assert_eq!(value(&[0xff, 0xfe]).await.unwrap_err(), NOT_TEXT);
+        assert_eq!(value(b"a\0b").await.unwrap_err(), NOT_TEXT);
+        let dir = tempfile::tempdir().unwrap();
+        let resolve = |path: std::path::PathBuf| async move {
+            LocalSecrets
+                .resolve(&SecretSource::File(path))
+                .await
+                .unwrap_err()
+        };
+        assert_eq!(resolve(dir.path().to_owned()).await.code, FILE_UNREADABLE);
+        assert_eq!(resolve(dir.path().join("none")).await.code, FILE_MISSING);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_somebody_else_is_a_permission_error() {
+        let (_dir, source) = file(b"geheim");
+        let SecretSource::File(path) = &source else {
+            panic!()
+        };
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
+        match LocalSecrets.resolve(&source).await {
+            Err(error) => {
+                assert_eq!(
+                    (error.code.as_str(), error.kind),
+                    (FILE_FORBIDDEN, Kind::Forbidden)
+                );
+                assert!(error.cause.contains("mode 0000"), "{error}");
+            }
+            // The superuser may read everything.
+            Ok(value) => assert_eq!(value.expose(), "geheim"),
+        }
+    }
+
+    #[test]
+    fn variables() {
+        assert_eq!(
+            from_variable("X", Some("v\n".into())).unwrap().expose(),
+            "v\n"
+        );
+        assert_eq!(from_variable("X", None).unwrap_err().code, VARIABLE_MISSING);
+        assert_eq!(
+            from_variable("X", Some(OsString::new())).unwrap_err().code,
+            VARIABLE_MISSING
+        );
+        let odd = OsString::from_vec(vec![0xff]);
+        assert_eq!(from_variable("X", Some(odd)).unwrap_err().code, NOT_TEXT);
+    }
+
+    #[tokio::test]
+    async fn secrets_manager_says_with_whom_it_comes() {
+        let source = SecretSource::AwsSecretsManager {
+            id: "db".to_owned(),
+            key: None,
+        };
+        let error = LocalSecrets.resolve(&source).await.unwrap_err();
+        assert_eq!(error.code, NOT_AVAILABLE);
+        assert!(error.hint.unwrap().contains("env"));
+    }
+}
