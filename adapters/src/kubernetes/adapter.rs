@@ -348,8 +348,8 @@ impl ObjectApi for KubernetesAdapter {
             self.verify().await?;
         }
         let kind = Kind::of(object);
-        let asked = Instant::now();
         let mut resource = self.resolve(&kind).await?;
+        let asked = Instant::now();
         let mut answer = self.apply_as(&resource, object, options).await;
         if let Err(failure) = &answer
             && failure.is(PortErrorKind::NotServed)

@@ -132,7 +132,7 @@ impl Discovery {
         let fresh = match (kept.read_at, not_before) {
             (None, _) => false,
             (Some(_), None) => true,
-            (Some(read_at), Some(not_before)) => read_at >= not_before,
+            (Some(read_at), Some(not_before)) => read_at > not_before,
         };
         if !fresh {
             *kept = Arc::new(self.read().await?);

@@ -6,7 +6,10 @@
 
 use std::{error::Error as StdError, time::Duration};
 
-use kube::core::{Status, response::StatusDetails};
+use kube::core::{
+    Status,
+    response::{self, StatusDetails},
+};
 use pipectl_stages::error::{PortError, PortErrorKind as Kind};
 
 use super::codes;
@@ -111,7 +114,12 @@ pub(super) fn from_status(status: &Status) -> Failure {
     } else {
         status.message.clone()
     };
-    let (kind, code) = match (status.reason.as_str(), status.code) {
+    // The client makes a Status of its own, with a reason of its own, from an answer that is none.
+    let reason = match status.reason.as_str() {
+        known if response::reason::is_known(known) => known,
+        _ => "",
+    };
+    let (kind, code) = match (reason, status.code) {
         ("Unauthorized", _) | ("", 401) => (Kind::Unauthorized, codes::UNAUTHORIZED),
         _ if has_cause(status, "NamespaceTerminating") => (Kind::Terminating, codes::TERMINATING),
         ("Forbidden", _) | ("", 403) => (Kind::Forbidden, codes::FORBIDDEN),
@@ -124,7 +132,10 @@ pub(super) fn from_status(status: &Status) -> Failure {
         ("Conflict", _) | ("", 409) if has_cause(status, "FieldManagerConflict") => {
             (Kind::Conflict, codes::FIELD_CONFLICT)
         }
-        ("Conflict", _) | ("", 409) => (Kind::Conflict, codes::CHANGED_MEANWHILE),
+        // The place in a history or list that was asked for is gone: what is there now must be read anew.
+        ("Conflict" | "Gone" | "Expired", _) | ("", 409 | 410) => {
+            (Kind::Conflict, codes::CHANGED_MEANWHILE)
+        }
         (
             "Invalid"
             | "BadRequest"
