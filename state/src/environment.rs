@@ -1,5 +1,6 @@
 //! Environments as directories: `ROOT/environments/NAME/`, and where finished ones go.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,12 @@ use crate::store::{flush_directory, journal_file, make_directory};
 /// Where pipectl keeps its state unless told otherwise: `$XDG_STATE_HOME/pipectl`, else `~/.local/state/pipectl`
 /// (XDG Base Directory Specification; a relative `XDG_STATE_HOME` counts as unset). None when neither variable is set.
 pub fn default_root() -> Option<PathBuf> {
+    root_from(|name| std::env::var_os(name))
+}
+
+fn root_from(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let absolute = |name: &str| {
-        std::env::var_os(name)
+        variable(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
@@ -201,3 +206,6 @@ fn check_name(name: &str) -> Result<(), &'static str> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

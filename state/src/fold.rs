@@ -353,3 +353,6 @@ fn forget(step: &mut StepState, record: &Record) {
     step.ready_at = None;
     step.removed_at = Some(record.at);
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,3 +273,6 @@ fn same_pins(before: &Pins, further: &Pins) -> Verdict {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

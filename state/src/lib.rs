@@ -18,6 +18,8 @@ mod record;
 mod redact;
 mod state;
 mod store;
+#[cfg(test)]
+mod testing;
 
 pub use clock::{BootClock, BootInstant, Clock, FixedClock, LeaseClock, SystemClock};
 pub use codes::{CODES, CodeEntry, explain};

@@ -327,3 +327,6 @@ fn millis(duration: Duration) -> u64 {
 fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
+
+#[cfg(test)]
+mod tests;

@@ -219,3 +219,6 @@ fn declared_end(bytes: &[u8], start: usize) -> Option<usize> {
         .checked_add(json)?
         .checked_add(1)
 }
+
+#[cfg(test)]
+mod tests;

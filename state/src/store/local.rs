@@ -393,3 +393,6 @@ pub(crate) fn flush_directory(path: &Path) -> Result<(), StateError> {
         .and_then(|directory| directory.sync_all())
         .map_err(|error| StateError::from_io("flush", path, error))
 }
+
+#[cfg(test)]
+mod tests;

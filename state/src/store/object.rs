@@ -364,3 +364,6 @@ impl ConditionalObjectStore for MemoryObjects {
         "memory:".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests;
