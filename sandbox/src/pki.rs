@@ -1,8 +1,8 @@
 //! The sandbox's own certificate authority.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 
 /// A certificate with its private key, both PEM.
@@ -16,7 +16,10 @@ pub struct Identity {
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Identity").field("certificate_pem", &self.certificate_pem).finish_non_exhaustive()
+        formatter
+            .debug_struct("Identity")
+            .field("certificate_pem", &self.certificate_pem)
+            .finish_non_exhaustive()
     }
 }
 
@@ -34,7 +37,10 @@ pub struct Pki {
 
 impl std::fmt::Debug for Pki {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Pki").field("ca_pem", &self.ca_pem).finish_non_exhaustive()
+        formatter
+            .debug_struct("Pki")
+            .field("ca_pem", &self.ca_pem)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,15 +50,30 @@ impl Pki {
     /// # Errors
     /// When the random source or the encoder fails.
     pub fn generate(name: &str) -> Result<Self, PkiError> {
-        let mut params = CertificateParams::new(Vec::<String>::new())?;
-        params.distinguished_name.push(DnType::CommonName, format!("pipectl sandbox {name}"));
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages =
-            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        let params = authority(name)?;
         let key = KeyPair::generate()?;
         let key_pem = key.serialize_pem();
         let ca_pem = params.self_signed(&key)?.pem();
-        Ok(Self { ca_pem, key_pem, issuer: Issuer::new(params, key) })
+        Ok(Self {
+            ca_pem,
+            key_pem,
+            issuer: Issuer::new(params, key),
+        })
+    }
+
+    /// The authority of the sandbox `name` again, from what [`Pki::ca_pem`] and [`Pki::ca_key_pem`] gave.
+    ///
+    /// # Errors
+    /// When the key is damaged.
+    pub fn load(name: &str, ca_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
+        let key = KeyPair::from_pem(key_pem)?;
+        // Issuing needs the authority's name and key alone, both the same as at its making.
+        let issuer = Issuer::new(authority(name)?, key);
+        Ok(Self {
+            ca_pem: ca_pem.to_owned(),
+            key_pem: key_pem.to_owned(),
+            issuer,
+        })
     }
 
     /// The certificate of the authority, PEM.
@@ -72,7 +93,12 @@ impl Pki {
     /// # Errors
     /// When a name is no valid DNS name.
     pub fn server(&self, common_name: &str, names: &[&str]) -> Result<Identity, PkiError> {
-        self.issue(common_name, &[], names, &[ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth])
+        self.issue(
+            common_name,
+            &[],
+            names,
+            &[ExtendedKeyUsagePurpose::ServerAuth],
+        )
     }
 
     /// A certificate for a server behind a service inside the cluster, under every name by which the API server calls it.
@@ -108,15 +134,39 @@ impl Pki {
                 Err(_) => SanType::DnsName((*name).try_into()?),
             });
         }
-        params.distinguished_name.push(DnType::CommonName, common_name);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
         for organisation in organisations {
-            params.distinguished_name.push(DnType::OrganizationName, *organisation);
+            params
+                .distinguished_name
+                .push(DnType::OrganizationName, *organisation);
         }
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.key_usages = vec![
+            KeyUsagePurpose::DigitalSignature,
+            KeyUsagePurpose::KeyEncipherment,
+        ];
         params.extended_key_usages = usages.to_vec();
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(Identity { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+        Ok(Identity {
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        })
     }
+}
+
+fn authority(name: &str) -> Result<CertificateParams, PkiError> {
+    let mut params = CertificateParams::new(Vec::<String>::new())?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, format!("pipectl sandbox {name}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    Ok(params)
 }

@@ -1,4 +1,103 @@
 //! The process that owns a running sandbox: it keeps the control plane alive and everything around it.
 
+mod components;
 pub mod context;
+mod control_plane;
+mod credentials;
 pub mod egress;
+mod egress_proxy;
+mod nodes;
+pub(crate) mod process;
+mod run;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+pub use nodes::instance_types;
+
+use crate::error::SandboxError;
+use crate::files::{self, Layout};
+
+/// The hidden words that turn the program into a supervisor: `pipectl sandbox supervise --name N --directory D`.
+pub const SUPERVISE: [&str; 2] = ["sandbox", "supervise"];
+
+/// What a sandbox is started with.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct StartOptions {
+    /// How many nodes it has, over three zones in turn.
+    pub nodes: u16,
+    /// Their size; one of [`instance_types`].
+    pub instance_type: String,
+    /// Port of the Kubernetes API on 127.0.0.1; a free one when absent.
+    pub api_port: Option<u16>,
+}
+
+impl Default for StartOptions {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            instance_type: "m6i.large".to_owned(),
+            api_port: None,
+        }
+    }
+}
+
+impl StartOptions {
+    pub(crate) fn check(&self) -> Result<(), SandboxError> {
+        nodes::check(self.nodes, &self.instance_type)
+    }
+}
+
+/// Be a supervisor, until it is told to stop: what the hidden subcommand [`SUPERVISE`] runs, with the arguments after it.
+/// Blocks and brings its own runtime; its output is the log.
+pub fn supervise(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let Some((name, directory)) = parse(args) else {
+        return ExitCode::from(2);
+    };
+    // A session of its own: neither the terminal's Ctrl-C nor its end reach it. Fails when it has one already.
+    let _ = rustix::process::setsid();
+    let layout = Layout { root: directory };
+    let outcome = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(run::run(&name, &layout));
+            // Nothing that is left waits for anything worth waiting for.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(source) => Err(SandboxError::Spawn {
+            what: "the supervisor's threads".to_owned(),
+            source,
+        }),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(code = error.code(), %error, "the sandbox could not run");
+            // Where even this cannot be written, the exit code is left.
+            if let Ok(report) = serde_json::to_vec_pretty(&error.report()) {
+                let _ = files::write_private(&layout.failure(), &report);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(args: impl IntoIterator<Item = OsString>) -> Option<(String, PathBuf)> {
+    let mut args = args.into_iter();
+    let (mut name, mut directory) = (None, None);
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("--name") => name = args.next()?.into_string().ok(),
+            Some("--directory") => directory = args.next().map(PathBuf::from),
+            _ => return None,
+        }
+    }
+    Some((name?, directory?))
+}
