@@ -8,7 +8,7 @@ use pipectl_stages::{
     ports::secrets::{SecretApi, SecretSource, SecretValue},
 };
 
-use crate::CodeRow;
+use crate::{CodeRow, Redactor};
 
 const VARIABLE_MISSING: &str = "SEC001";
 const FILE_MISSING: &str = "SEC002";
@@ -54,14 +54,24 @@ pub const CODES: &[CodeRow] = &[
     ),
 ];
 
-/// Secrets of this machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LocalSecrets;
+/// Secrets of this machine. Every value that was resolved is known to its [`Redactor`] from then on.
+#[derive(Debug, Clone, Default)]
+pub struct LocalSecrets {
+    redactor: Redactor,
+}
+
+impl LocalSecrets {
+    /// Tells `redactor` every value that it resolves.
+    #[must_use]
+    pub fn new(redactor: Redactor) -> Self {
+        Self { redactor }
+    }
+}
 
 #[async_trait]
 impl SecretApi for LocalSecrets {
     async fn resolve(&self, source: &SecretSource) -> Result<SecretValue, PortError> {
-        match source {
+        let value = match source {
             SecretSource::Environment(name) => from_variable(name, std::env::var_os(name)),
             SecretSource::File(path) => from_file(path),
             SecretSource::AwsSecretsManager { id, .. } => Err(error(
@@ -69,7 +79,9 @@ impl SecretApi for LocalSecrets {
                 NOT_AVAILABLE,
                 format!("secret {id}: AWS Secrets Manager is not available with this provider"),
             )),
-        }
+        }?;
+        self.redactor.add(value.expose());
+        Ok(value)
     }
 }
 
@@ -160,7 +172,7 @@ mod tests {
 
     async fn value(content: &[u8]) -> Result<String, String> {
         let (_dir, source) = file(content);
-        match LocalSecrets.resolve(&source).await {
+        match LocalSecrets::default().resolve(&source).await {
             Ok(value) => Ok(value.expose().to_owned()),
             Err(error) => Err(error.code),
         }
@@ -186,7 +198,7 @@ mod tests {
         assert_eq!(value(b"a\0b").await.unwrap_err(), NOT_TEXT);
         let dir = tempfile::tempdir().unwrap();
         let resolve = |path: std::path::PathBuf| async move {
-            LocalSecrets
+            LocalSecrets::default()
                 .resolve(&SecretSource::File(path))
                 .await
                 .unwrap_err()
@@ -202,7 +214,7 @@ mod tests {
             panic!()
         };
         fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
-        match LocalSecrets.resolve(&source).await {
+        match LocalSecrets::default().resolve(&source).await {
             Err(error) => {
                 assert_eq!(
                     (error.code.as_str(), error.kind),
@@ -213,6 +225,21 @@ mod tests {
             // The superuser may read everything.
             Ok(value) => assert_eq!(value.expose(), "geheim"),
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_resolved_is_redacted_from_then_on() {
+        let (_dir, source) = file(b"geheimnis\n");
+        let redactor = Redactor::default();
+        LocalSecrets::new(redactor.clone())
+            .resolve(&source)
+            .await
+            .unwrap();
+        assert!(
+            !redactor
+                .cover("wrong password geheimnis")
+                .contains("geheimnis")
+        );
     }
 
     #[test]
@@ -236,7 +263,7 @@ mod tests {
             id: "db".to_owned(),
             key: None,
         };
-        let error = LocalSecrets.resolve(&source).await.unwrap_err();
+        let error = LocalSecrets::default().resolve(&source).await.unwrap_err();
         assert_eq!(error.code, NOT_AVAILABLE);
         assert!(error.hint.unwrap().contains("env"));
     }

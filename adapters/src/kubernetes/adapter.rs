@@ -62,6 +62,7 @@ impl KubernetesAdapter {
             client: client.clone(),
             bounds: options.bounds,
             cancel: options.cancel.clone(),
+            redactor: options.redactor.clone(),
         };
         Self {
             discovery: Discovery::new(transport.clone()),

@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::Redactor;
+
 use super::{
     codes,
     errors::{self, Failure},
@@ -107,6 +109,7 @@ pub(super) struct Transport {
     pub client: Client,
     pub bounds: CallBounds,
     pub cancel: CancellationToken,
+    pub redactor: Redactor,
 }
 
 impl Transport {
@@ -131,7 +134,10 @@ impl Transport {
                 codes::CANCELLED,
                 format!("{} {} was given up", call.method, call.path),
             )),
-            answer = self.repeat(call) => answer,
+            answer = self.repeat(call) => answer.map_err(|mut failure| {
+                failure.error.cause = self.redactor.cover(&failure.error.cause);
+                failure
+            }),
         }
     }
 

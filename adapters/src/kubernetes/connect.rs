@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, ServiceExt, util::MapErrLayer};
 
+use crate::Redactor;
+
 use super::{KubernetesAdapter, call::CallBounds, codes, errors, kubeconfig};
 
 /// How to reach a cluster.
@@ -35,6 +37,8 @@ pub struct ConnectOptions {
     pub debounce: Duration,
     /// Ends calls under way when the run is cancelled.
     pub cancel: CancellationToken,
+    /// Secret values that no quoted answer may show.
+    pub redactor: Redactor,
 }
 
 impl ConnectOptions {
@@ -49,6 +53,7 @@ impl ConnectOptions {
             stale_after: Duration::from_secs(15),
             debounce: Duration::from_millis(20),
             cancel: CancellationToken::new(),
+            redactor: Redactor::default(),
         }
     }
 
