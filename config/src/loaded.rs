@@ -1,8 +1,9 @@
 //! A pipeline with everything its file names: manifests parsed, substitutions made, program files read.
 
 use crate::{
+    clients::{env_values, is_bootstrap_variable},
     diagnostics::Diagnostic,
-    model::{JsonObject, Pipeline},
+    model::{EnvValue, JsonObject, Pipeline},
     source::FileSource,
 };
 use serde_json::Value;
@@ -54,6 +55,21 @@ impl ManifestObject {
     }
 }
 
+/// A Kafka client and the bootstrap address that it is given.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientAddress {
+    /// The client's kind, such as `Deployment` or `SparkApplication`.
+    pub kind: String,
+    /// The client's namespace.
+    pub namespace: String,
+    /// The client's name.
+    pub name: String,
+    /// The environment variable that holds the address.
+    pub variable: String,
+    /// The address, or several with commas between them.
+    pub address: String,
+}
+
 /// A checked pipeline with everything its file names.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -94,6 +110,51 @@ impl Loaded {
     /// The ZooKeeper manifest's objects; none unless it is enabled.
     pub fn zookeeper_objects(&self) -> &[ManifestObject] {
         &self.zookeeper
+    }
+
+    /// The Kafka clients: every variable of a container or Spark application whose name says that it holds bootstrap servers and whose
+    /// value is written out, and every declared `kafkaClients` entry. In the order of workloads, then applications.
+    pub fn kafka_clients(&self) -> Vec<ClientAddress> {
+        let mut clients = Vec::new();
+        for workload in &self.pipeline.spec.workloads {
+            for object in self.workload_objects(&workload.name) {
+                let declared: Vec<&str> = workload
+                    .kafka_clients
+                    .iter()
+                    .filter(|client| client.kind == object.kind() && client.name == object.name())
+                    .map(|client| client.env.as_str())
+                    .collect();
+                let mut variables = Vec::new();
+                env_values(&object.to_value(), &mut variables);
+                for (variable, address) in variables {
+                    if declared.contains(&variable.as_str()) || is_bootstrap_variable(&variable) {
+                        clients.push(ClientAddress {
+                            kind: object.kind().to_owned(),
+                            namespace: object.namespace().unwrap_or(&workload.namespace).to_owned(),
+                            name: object.name().to_owned(),
+                            variable,
+                            address,
+                        });
+                    }
+                }
+            }
+        }
+        for app in &self.pipeline.spec.spark_applications {
+            for (variable, value) in &app.env {
+                if let (true, EnvValue::Literal(address)) = (is_bootstrap_variable(variable), value)
+                {
+                    clients.push(ClientAddress {
+                        kind: "SparkApplication".to_owned(),
+                        namespace: app.namespace.clone(),
+                        name: app.name.clone(),
+                        variable: variable.clone(),
+                        address: address.clone(),
+                    });
+                }
+            }
+        }
+        clients.dedup();
+        clients
     }
 
     /// The files beside the pipeline file, for [`crate::SecretRef::read_local`].

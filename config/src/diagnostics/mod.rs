@@ -1,6 +1,6 @@
 //! What is wrong with a pipeline file: a code, a sentence, the place, and what to do.
 
-mod codes;
+pub mod codes;
 mod render;
 
 pub use codes::{CODES, CodeInfo, code_info};
@@ -48,8 +48,25 @@ pub struct Location {
     pub column: usize,
     /// The marked text.
     pub text: String,
-    /// The whole line, without its line break.
+    /// The whole line, without its line break; a very long one is cut around the mark.
     pub line_text: String,
+    /// Where the marked text begins in `line_text`, in characters from 0.
+    #[serde(skip)]
+    pub mark_offset: usize,
+}
+
+impl Location {
+    /// A file as a whole.
+    pub fn file(file: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            line: 0,
+            column: 0,
+            text: String::new(),
+            line_text: String::new(),
+            mark_offset: 0,
+        }
+    }
 }
 
 impl Diagnostic {

@@ -31,6 +31,9 @@ pub struct Kafka {
     pub entity_operator: EntityOperator,
     /// ZooKeeper, for Kafka versions that still need one.
     pub zookeeper: Zookeeper,
+    /// Bootstrap addresses of other Kafka clusters that clients may use as well; without it, every such address must be this cluster's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_bootstrap_addresses: Vec<String>,
 }
 
 impl Default for Kafka {
@@ -46,6 +49,7 @@ impl Default for Kafka {
             topics: Vec::new(),
             entity_operator: EntityOperator::default(),
             zookeeper: Zookeeper::default(),
+            other_bootstrap_addresses: Vec::new(),
         }
     }
 }

@@ -29,6 +29,7 @@ pub use settings::{
     Checks, ExtraCheck, ExtraCheckKind, HttpCheck, Mirror, Mirrors, ObjectReadyCheck,
     PodsReadyCheck, Timeouts, Verification,
 };
+pub(crate) use spark::POD_TEMPLATE_SETTINGS;
 pub use spark::{
     CodeConfigMap, EnvValue, PullPolicy, RestartPolicy, RestartPolicyType, SparkApplication,
     SparkDependencies, SparkDriver, SparkExecutor, SparkLanguage, SparkMode,

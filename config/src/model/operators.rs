@@ -28,6 +28,7 @@ pub struct Strimzi {
     /// The Helm release's name.
     pub release_name: String,
     /// Further namespaces that the operator watches; its own is always watched. Left out: the Kafka cluster's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub watch_namespaces: Option<Vec<String>>,
     /// Chart values, merged over pipectl's.
     pub values: JsonObject,
@@ -62,6 +63,7 @@ pub struct SparkOperator {
     /// The Helm release's name.
     pub release_name: String,
     /// Namespaces whose applications the operator runs. Left out: those of `sparkApplications`. An empty list means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub job_namespaces: Option<Vec<String>>,
     /// Runs the operator's mutating webhook, which puts volumes, affinities and the like into driver and executor pods.
     pub webhook: bool,

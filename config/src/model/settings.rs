@@ -34,10 +34,6 @@ impl Default for Verification {
 /// The standard checks, each on or off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch that a person writes by name"
-)]
 pub struct Checks {
     /// Every pod in the pipeline's namespaces runs and is ready.
     pub pods: bool,

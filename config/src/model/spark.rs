@@ -73,10 +73,11 @@ fn default_namespace() -> String {
     "default".to_owned()
 }
 
-/// The setting that names the driver's pod template.
-pub(crate) const DRIVER_TEMPLATE: &str = "spark.kubernetes.driver.podTemplateFile";
-/// The setting that names the executors' pod template.
-pub(crate) const EXECUTOR_TEMPLATE: &str = "spark.kubernetes.executor.podTemplateFile";
+/// The settings that name pod templates: the driver's and the executors'.
+pub(crate) const POD_TEMPLATE_SETTINGS: [&str; 2] = [
+    "spark.kubernetes.driver.podTemplateFile",
+    "spark.kubernetes.executor.podTemplateFile",
+];
 
 impl SparkApplication {
     /// The program's address inside the containers: `mainApplicationFile`, or the only file of `code` where it is mounted.

@@ -1,0 +1,4 @@
+//! Loads whole pipeline files, good and bad.
+#![allow(missing_docs, reason = "tests name themselves")]
+
+mod blueprint;
