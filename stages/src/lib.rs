@@ -4,14 +4,24 @@
 //!
 //! Reading order: [`step`] (what a step is), [`removal`] (what a removal is), then one folder per stage.
 
+pub mod blocks;
+pub mod cluster;
 pub mod context;
+pub mod environment;
 pub mod error;
 pub mod findings;
 pub mod health;
+pub mod kafka;
+pub mod namespaces;
+pub mod network;
 pub mod objects;
 pub mod ports;
 pub mod removal;
+pub mod spark_application;
+pub mod spark_operator;
 pub mod step;
+pub mod strimzi;
+pub mod workloads;
 
 pub use context::{Environment, Intents, Ports, Progress, ProgressSink, StepContext};
 pub use error::{PortError, PortErrorKind, Retry, StepError};

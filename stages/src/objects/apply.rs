@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, stream};
+use futures::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
@@ -10,7 +10,8 @@ use super::{
     order::{WAVES, wave},
     ownership::{key, terminating, uid},
     records::{Record, Records},
-    set::{AT_ONCE, ObjectSet, Standing, Wanted, owned_without_secrets},
+    set::{ObjectSet, Standing, Wanted, owned_without_secrets},
+    together::together,
 };
 use crate::{
     context::StepContext,
@@ -81,14 +82,11 @@ impl ObjectSet {
                 continue;
             }
             check_cancelled(cx)?;
-            let results: Vec<Result<(Record, Change), StepError>> = stream::iter(
-                members
-                    .into_iter()
-                    .map(|(wanted, standing)| ensure_one(cx, wanted, standing)),
-            )
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
+            let mut calls = Vec::new();
+            for (wanted, standing) in members {
+                calls.push(ensure_one(cx, wanted, standing).boxed());
+            }
+            let results = together(calls).await;
             let mut failed: Option<StepError> = None;
             for result in results {
                 match result {

@@ -10,9 +10,11 @@ pub mod order;
 pub mod owned_fields;
 pub mod ownership;
 pub mod records;
-mod removal;
+pub mod removal;
 pub mod set;
+mod together;
 
+pub(crate) use apply::{foreign, wait_gone};
 pub use digest::digest;
 pub use ownership::{Owner, owner};
 pub use records::{Record, Records};

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, stream};
+use futures::FutureExt as _;
 use serde_json::Value;
 
 use super::{
     apply::check_cancelled,
     ownership::{finalizers, owned, terminating, uid},
-    set::AT_ONCE,
+    together::together,
 };
 use crate::{
     context::StepContext,
@@ -80,32 +80,32 @@ pub async fn remaining(cx: &StepContext, kind: &Kind) -> Result<Vec<Arc<Value>>,
 /// The first refusal; the others were asked all the same.
 pub async fn delete_all(cx: &StepContext, objects: &[Arc<Value>]) -> Result<u32, StepError> {
     check_cancelled(cx)?;
-    let results: Vec<Result<Deletion, StepError>> =
-        stream::iter(objects.iter().filter(|object| !terminating(object)).map(
-            |object| async move {
-                let at = ObjectRef::of(object);
-                match cx.ports.objects.delete(&at, Some(uid(object))).await {
-                    // Not there, or another one of that name by now: ours is gone.
-                    Err(error)
-                        if matches!(
-                            error.kind,
-                            PortErrorKind::NotFound
-                                | PortErrorKind::Conflict
-                                | PortErrorKind::NotServed
-                        ) =>
-                    {
-                        Ok(Deletion::Absent)
-                    }
-                    other => other.map_err(|error| error.during("delete", &at)),
-                }
-            },
-        ))
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
+    let mut calls = Vec::new();
+    for object in objects {
+        if !terminating(object) {
+            calls.push(delete_one(cx, object).boxed());
+        }
+    }
+    let results = together(calls).await;
     let mut asked = 0;
     for result in results {
         asked += u32::from(result? == Deletion::Accepted);
     }
     Ok(asked)
+}
+
+async fn delete_one(cx: &StepContext, object: &Value) -> Result<Deletion, StepError> {
+    let at = ObjectRef::of(object);
+    match cx.ports.objects.delete(&at, Some(uid(object))).await {
+        // Not there, or another one of that name by now: ours is gone.
+        Err(error)
+            if matches!(
+                error.kind,
+                PortErrorKind::NotFound | PortErrorKind::Conflict | PortErrorKind::NotServed
+            ) =>
+        {
+            Ok(Deletion::Absent)
+        }
+        other => other.map_err(|error| error.during("delete", &at)),
+    }
 }

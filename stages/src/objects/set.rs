@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use futures::{StreamExt as _, TryStreamExt as _, future, stream};
+use futures::{FutureExt as _, future};
 use serde_json::Value;
 
 use super::{
@@ -14,6 +14,8 @@ use super::{
     owned_fields::owned_digest,
     ownership::{self, Owner, key, mark, owned, owner, step_of, terminating, uid},
     records::{Record, Records},
+    removal::list,
+    together::together,
 };
 use crate::{
     context::StepContext,
@@ -21,9 +23,6 @@ use crate::{
     ports::objects::{Kind, ObjectRef, Selection},
     step::{Change, Difference, Observation},
 };
-
-/// How many calls of one set are under way at the same time.
-pub(super) const AT_ONCE: usize = 20;
 
 /// From this many missing objects of one kind and namespace on, one list of metadata replaces single reads.
 const LIST_FROM: usize = 4;
@@ -347,14 +346,11 @@ async fn list_owned<'a>(
     kinds: impl Iterator<Item = &'a Kind>,
 ) -> Result<BTreeMap<String, Arc<Value>>, StepError> {
     let selections: BTreeSet<Selection> = kinds.map(|kind| owned(kind, &cx.environment)).collect();
-    let lists = future::try_join_all(selections.iter().map(|selection| async move {
-        match cx.ports.objects.list(selection).await {
-            Ok(objects) => Ok(objects),
-            Err(error) if error.kind == PortErrorKind::NotServed => Ok(Vec::new()),
-            Err(error) => Err(error.during("list", format!("{} objects", selection.kind.kind))),
-        }
-    }))
-    .await?;
+    let mut calls = Vec::new();
+    for selection in &selections {
+        calls.push(list(cx, selection).boxed());
+    }
+    let lists = future::try_join_all(calls).await?;
     Ok(lists
         .into_iter()
         .flatten()
@@ -399,19 +395,25 @@ async fn read_unlisted(
             Err(error) => return Err(error.during("list", format!("{} objects", kind.kind))),
         }
     }
-    let read: Vec<Option<Value>> = stream::iter(single.into_iter().map(|at| async move {
-        match cx.ports.objects.get(at).await {
-            Ok(object) => Ok(object),
-            Err(error) if error.kind == PortErrorKind::NotServed => Ok(None),
-            Err(error) => Err(error.during("read", at)),
-        }
-    }))
-    .buffer_unordered(AT_ONCE)
-    .try_collect()
-    .await?;
+    let mut calls = Vec::new();
+    for at in single {
+        calls.push(read_one(cx, at).boxed());
+    }
+    let read = together(calls)
+        .await
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(read
         .into_iter()
         .flatten()
         .map(|object| (ownership::key(&ObjectRef::of(&object)), Arc::new(object)))
         .collect())
+}
+
+async fn read_one(cx: &StepContext, at: &ObjectRef) -> Result<Option<Value>, StepError> {
+    match cx.ports.objects.get(at).await {
+        Ok(object) => Ok(object),
+        Err(error) if error.kind == PortErrorKind::NotServed => Ok(None),
+        Err(error) => Err(error.during("read", at)),
+    }
 }

@@ -1,0 +1,79 @@
+//! Why a workload isn't ready, from its pods' own words.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    context::StepContext,
+    error::StepError,
+    health::{
+        Health,
+        pods::{Patience, selects, worst},
+    },
+    objects::removal::list,
+    ports::objects::{Kind, Selection},
+};
+
+/// All pods of a namespace, from the shared watch.
+///
+/// # Errors
+/// When the cluster cannot be read.
+pub async fn in_namespace(cx: &StepContext, namespace: &str) -> Result<Vec<Arc<Value>>, StepError> {
+    list(cx, &of_namespace("", "Pod", namespace)).await
+}
+
+/// Everything of a kind in a namespace. Always this selection, so that all steps share one watch.
+#[must_use]
+pub fn of_namespace(group: &str, kind: &str, namespace: &str) -> Selection {
+    Selection {
+        kind: Kind::new(group, "", kind),
+        namespace: Some(namespace.to_owned()),
+        labels: None,
+    }
+}
+
+/// Adds the words of a workload's worst pod to a health that is not ready yet; a pod that cannot become ready makes
+/// the workload fail.
+///
+/// # Errors
+/// When the cluster cannot be read.
+pub async fn explain(
+    cx: &StepContext,
+    health: Health,
+    namespace: &str,
+    belongs: impl Fn(&Value) -> bool,
+) -> Result<Health, StepError> {
+    let Health::InProgress { words, count } = health else {
+        return Ok(health);
+    };
+    let pods = in_namespace(cx, namespace).await?;
+    let own = pods.iter().map(AsRef::as_ref).filter(|pod| belongs(pod));
+    Ok(match worst(own, Timestamp::now(), &Patience::default()) {
+        Some((name, Health::InProgress { words: why, .. })) => Health::InProgress {
+            words: format!("{words} · pod {name}: {why}"),
+            count,
+        },
+        Some((name, Health::Failed(mut trouble))) => {
+            trouble.cause = format!("pod {name}: {}", trouble.cause);
+            Health::Failed(trouble)
+        }
+        Some((_, Health::Ready(_))) | None => Health::InProgress { words, count },
+    })
+}
+
+/// Whether a pod is one that the workload's selector means.
+#[must_use]
+pub fn selected_by<'a>(workload: &'a Value) -> impl Fn(&Value) -> bool + 'a {
+    |pod| selects(&workload["spec"]["selector"], &pod["metadata"]["labels"])
+}
+
+/// Whether this kind makes pods of its own that can be asked.
+#[must_use]
+pub fn makes_pods(object: &Value) -> bool {
+    matches!(
+        object["kind"].as_str(),
+        Some("Deployment" | "StatefulSet" | "DaemonSet" | "Job")
+    )
+}
