@@ -152,6 +152,104 @@ pub enum SandboxError {
     Supervisor(Report),
 }
 
+const WAYS_OUT: &str = "install Go 1.26 or newer, or set PIPECTL_SANDBOX_BIN to a directory with kube-apiserver, \
+                        kube-controller-manager, kube-scheduler, etcd, kwok and helm";
+
+/// Every code of the sandbox, what it means, and what a person can do.
+pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        "SBX001",
+        "The sandbox's components have to be built, and Go is not installed.",
+        WAYS_OUT,
+    ),
+    (
+        "SBX002",
+        "The sandbox's components have to be built, and the installed Go is too old.",
+        WAYS_OUT,
+    ),
+    (
+        "SBX003",
+        "A component of the sandbox does not build.",
+        "check the network (modules are downloaded once) and the free disk space (3 GB), then try again; \
+         or set PIPECTL_SANDBOX_BIN to a directory with the six programs",
+    ),
+    (
+        "SBX004",
+        "The directory that PIPECTL_SANDBOX_BIN names lacks programs.",
+        "put all six programs there, or unset PIPECTL_SANDBOX_BIN to have them built",
+    ),
+    (
+        "SBX005",
+        "Another pipectl is at work on the same sandbox, for longer than one waits.",
+        "wait for the other one; the lock ends with its process",
+    ),
+    (
+        "SBX006",
+        "The port that was asked for is taken.",
+        "choose another port, or none: pipectl finds a free one",
+    ),
+    (
+        "SBX007",
+        "A component of the control plane ended while it started.",
+        "read its log (pipectl sandbox logs), then try: pipectl sandbox reset",
+    ),
+    (
+        "SBX008",
+        "A part of the sandbox did not become ready in time.",
+        "is the machine overloaded? try again; pipectl sandbox logs shows more",
+    ),
+    (
+        "SBX009",
+        "The sandbox is not running.",
+        "start it: pipectl sandbox start",
+    ),
+    (
+        "SBX010",
+        "The sandbox's supervisor does not answer.",
+        "pipectl sandbox stop ends it, by force if need be; then start it again",
+    ),
+    (
+        "SBX011",
+        "A file or directory of the sandbox cannot be used.",
+        "check the permissions of that path and the free space of its disk",
+    ),
+    (
+        "SBX012",
+        "That is no name for a sandbox.",
+        "use 1 to 40 lower-case letters, digits and hyphens, beginning with a letter",
+    ),
+    (
+        "SBX013",
+        "A certificate of the sandbox cannot be made or read.",
+        "start again; if it stays: pipectl sandbox reset",
+    ),
+    (
+        "SBX014",
+        "The sandbox's own cluster refused what a new sandbox needs.",
+        "start again; if it stays: pipectl sandbox reset",
+    ),
+    (
+        "SBX015",
+        "Processes of the sandbox do not end.",
+        "one hangs in the kernel or was stopped (SIGSTOP); see ps",
+    ),
+    (
+        "SBX016",
+        "A process, thread or listener of the sandbox cannot be started.",
+        "check the limits on processes and open files (ulimit -a)",
+    ),
+    (
+        "SBX017",
+        "There is no directory to keep the sandbox in.",
+        "set HOME",
+    ),
+    (
+        "SBX018",
+        "A setting of the sandbox is out of its range.",
+        "see pipectl sandbox start --help",
+    ),
+];
+
 /// An error as it crosses from the supervisor to the process that started it.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Report {
@@ -209,54 +307,17 @@ impl SandboxError {
     /// What a person can do now.
     #[must_use]
     pub fn hint(&self) -> String {
-        let ways_out = "install Go 1.26 or newer, or set PIPECTL_SANDBOX_BIN to a directory with kube-apiserver, \
-                        kube-controller-manager, kube-scheduler, etcd, kwok and helm";
         match self {
-            Self::GoMissing | Self::GoTooOld { .. } => ways_out.to_owned(),
-            Self::BuildFailed { .. } => {
-                format!(
-                    "check the network (modules are downloaded once) and the disk, then try again; or {ways_out}"
-                )
-            }
-            Self::BinariesIncomplete { .. } => {
-                "put all six programs there, or unset PIPECTL_SANDBOX_BIN to have them built"
-                    .to_owned()
-            }
-            Self::Busy { .. } => {
-                "wait for the other one; the lock ends with its process".to_owned()
-            }
-            Self::PortInUse { .. } => {
-                "choose another port, or none: pipectl finds a free one".to_owned()
-            }
+            Self::Supervisor(report) => report.hint.clone(),
             Self::ComponentEnded { log, .. } => {
                 format!("read {}, then try: pipectl sandbox reset", log.display())
             }
-            Self::NotReady { .. } => {
-                "is the machine overloaded? try again; pipectl sandbox logs shows more".to_owned()
-            }
-            Self::NotRunning { .. } => "start it: pipectl sandbox start".to_owned(),
-            Self::ControlFailed { .. } => {
-                "pipectl sandbox stop ends it by force; then start it again".to_owned()
-            }
-            Self::Io { .. } => {
-                "check the permissions of that path and the free space of its disk".to_owned()
-            }
-            Self::InvalidName { .. } => {
-                "use 1 to 40 lower-case letters, digits and hyphens, beginning with a letter"
-                    .to_owned()
-            }
             Self::NoHome { variable } => format!("set {variable} or HOME"),
-            Self::Pki(_) | Self::Cluster { .. } => {
-                "start again; if it stays: pipectl sandbox reset".to_owned()
-            }
-            Self::StillRunning { .. } => {
-                "a process hangs in the kernel or was stopped; see `ps`".to_owned()
-            }
-            Self::Spawn { .. } => {
-                "check the limits on processes and open files (ulimit -a)".to_owned()
-            }
-            Self::InvalidSetting { .. } => "see pipectl sandbox start --help".to_owned(),
-            Self::Supervisor(report) => report.hint.clone(),
+            _ => CODES
+                .iter()
+                .find(|(code, _, _)| *code == self.code())
+                .map(|(_, _, hint)| (*hint).to_owned())
+                .unwrap_or_default(),
         }
     }
 
@@ -287,6 +348,81 @@ impl SandboxError {
         move |source| Self::Cluster {
             doing,
             source: Box::new(source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_explained_once() {
+        let mut codes: Vec<&str> = CODES.iter().map(|(code, _, _)| *code).collect();
+        codes.dedup();
+        assert_eq!(codes.len(), CODES.len());
+        assert!(codes.is_sorted());
+        let io = || std::io::Error::from(std::io::ErrorKind::Other);
+        let name = || "x".to_owned();
+        let errors = [
+            SandboxError::GoMissing,
+            SandboxError::GoTooOld {
+                found: name(),
+                needed: "1",
+            },
+            SandboxError::BuildFailed {
+                program: Program::Kwok,
+                exit_code: None,
+                log: PathBuf::new(),
+                tail: name(),
+            },
+            SandboxError::BinariesIncomplete {
+                directory: PathBuf::new(),
+                missing: Vec::new(),
+            },
+            SandboxError::Busy {
+                lock: PathBuf::new(),
+                waited: Duration::ZERO,
+            },
+            SandboxError::PortInUse { port: 1 },
+            SandboxError::ComponentEnded {
+                program: Program::Kwok,
+                exit_code: None,
+                log: PathBuf::new(),
+                tail: name(),
+            },
+            SandboxError::NotReady {
+                what: name(),
+                waited: Duration::ZERO,
+            },
+            SandboxError::NotRunning { name: name() },
+            SandboxError::ControlFailed {
+                name: name(),
+                reason: name(),
+            },
+            SandboxError::Io {
+                doing: "write",
+                path: PathBuf::new(),
+                source: io(),
+            },
+            SandboxError::InvalidName { name: name() },
+            SandboxError::NoHome { variable: "HOME" },
+            SandboxError::StillRunning {
+                name: name(),
+                waited: Duration::ZERO,
+            },
+            SandboxError::Spawn {
+                what: name(),
+                source: io(),
+            },
+            SandboxError::InvalidSetting {
+                setting: "nodes",
+                reason: name(),
+            },
+        ];
+        for error in errors {
+            assert!(codes.contains(&error.code()), "{}", error.code());
+            assert!(!error.hint().is_empty(), "{}", error.code());
         }
     }
 }

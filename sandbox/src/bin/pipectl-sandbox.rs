@@ -21,10 +21,6 @@ fn main() -> ExitCode {
         return pipectl_process::run_guard(args.into_iter().skip(1));
     }
     if args.len() > 1 && args[..2] == pipectl_sandbox::supervisor::SUPERVISE {
-        tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(std::io::stderr)
-            .init();
         return supervise(args.into_iter().skip(2));
     }
     let Ok(runtime) = tokio::runtime::Runtime::new() else {

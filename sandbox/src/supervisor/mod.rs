@@ -33,6 +33,9 @@ pub struct StartOptions {
     pub instance_type: String,
     /// Port of the Kubernetes API on 127.0.0.1; a free one when absent.
     pub api_port: Option<u16>,
+    /// Directory with official definitions (`NAME-VERSION/crds/*.yaml`) that the charts hold instead of the sandbox's own.
+    #[serde(default)]
+    pub crds: Option<PathBuf>,
 }
 
 impl Default for StartOptions {
@@ -41,6 +44,7 @@ impl Default for StartOptions {
             nodes: 3,
             instance_type: "m6i.large".to_owned(),
             api_port: None,
+            crds: None,
         }
     }
 }
@@ -59,6 +63,7 @@ pub fn supervise(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // A session of its own: neither the terminal's Ctrl-C nor its end reach it. Fails when it has one already.
     let _ = rustix::process::setsid();
+    log_to_stderr();
     let layout = Layout { root: directory };
     let outcome = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -87,6 +92,19 @@ pub fn supervise(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The supervisor's standard error is its log file.
+fn log_to_stderr() {
+    // Until the API server answers, the client reports each failed question at level error.
+    let filter = tracing_subscriber::EnvFilter::new("info,kube_client::client::builder=off");
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .finish();
+    // Somebody else's subscriber is as good.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Option<(String, PathBuf)> {

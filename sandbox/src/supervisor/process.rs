@@ -14,8 +14,10 @@ use crate::error::SandboxError;
 use crate::files;
 use crate::tools::Program;
 
-/// How long a component has to end before it is killed.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long etcd has to end before it is killed: it holds the data.
+const STORE_GRACE: Duration = Duration::from_secs(5);
+/// How long everything else has. It holds nothing, and the API server would wait for its clients' watches to end.
+const GRACE: Duration = Duration::from_secs(1);
 /// How often a component that dies is started again before the sandbox gives up on it.
 const RESTARTS: u32 = 5;
 /// A component that ran this long has recovered: its deaths are counted anew.
@@ -57,7 +59,11 @@ impl Recipe {
             // Nothing of the user's environment decides how the sandbox behaves: proxies, GODEBUG, ETCD_ settings.
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
-            .grace(GRACE)
+            .grace(if self.program == Program::Etcd {
+                STORE_GRACE
+            } else {
+                GRACE
+            })
             .stdout(log)
             .stderr(copy);
         if matches!(

@@ -177,7 +177,11 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         };
         simulated.spawn(crate::simulation::run(context.clone()));
         simulated.spawn(crate::standins::run(context));
-        simulated.spawn(crate::charts::serve(charts, simulation.clone()));
+        simulated.spawn(crate::charts::serve_with(
+            charts,
+            options.crds.clone(),
+            simulation.clone(),
+        ));
         shared.set(Phase::Starting("nodes".to_owned()));
         let usable = async {
             nodes::ensure(&client, options.nodes, &options.instance_type).await?;
