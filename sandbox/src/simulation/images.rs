@@ -18,12 +18,36 @@ pub struct StartTime {
 
 /// The table; the first pattern that fits counts, and of several containers the slowest.
 pub const START_TIMES: [StartTime; 6] = [
-    StartTime { pattern: "strimzi/kafka", milliseconds: 2000, what: "Kafka brokers and controllers" },
-    StartTime { pattern: "strimzi/operator", milliseconds: 1500, what: "Strimzi operators" },
-    StartTime { pattern: "spark-operator", milliseconds: 1000, what: "Spark operator and its webhook" },
-    StartTime { pattern: "spark", milliseconds: 1500, what: "Spark drivers and executors" },
-    StartTime { pattern: "log-generator", milliseconds: 1000, what: "web application and log generator" },
-    StartTime { pattern: "zookeeper", milliseconds: 1500, what: "ZooKeeper" },
+    StartTime {
+        pattern: "strimzi/kafka",
+        milliseconds: 2000,
+        what: "Kafka brokers and controllers",
+    },
+    StartTime {
+        pattern: "strimzi/operator",
+        milliseconds: 1500,
+        what: "Strimzi operators",
+    },
+    StartTime {
+        pattern: "spark-operator",
+        milliseconds: 1000,
+        what: "Spark operator and its webhook",
+    },
+    StartTime {
+        pattern: "spark",
+        milliseconds: 1500,
+        what: "Spark drivers and executors",
+    },
+    StartTime {
+        pattern: "log-generator",
+        milliseconds: 1000,
+        what: "web application and log generator",
+    },
+    StartTime {
+        pattern: "zookeeper",
+        milliseconds: 1500,
+        what: "ZooKeeper",
+    },
 ];
 
 /// Milliseconds for every other image.
@@ -42,7 +66,10 @@ pub const PROBE_SHORTEST: u32 = 200;
 #[must_use]
 pub fn start_milliseconds(image: &str) -> u32 {
     // The patterns of the table are plain text; a test holds them to it.
-    START_TIMES.iter().find(|row| image.contains(row.pattern)).map_or(DEFAULT_START, |row| row.milliseconds)
+    START_TIMES
+        .iter()
+        .find(|row| image.contains(row.pattern))
+        .map_or(DEFAULT_START, |row| row.milliseconds)
 }
 
 /// A jq expression for the time until a pod's containers run, in Go's notation of durations.
@@ -71,8 +98,14 @@ mod tests {
 
     #[test]
     fn the_first_pattern_counts() {
-        assert_eq!(start_milliseconds("quay.io/strimzi/kafka:0.47.0-kafka-3.9.0"), 2000);
-        assert_eq!(start_milliseconds("ghcr.io/kubeflow/spark-operator/controller:2.5.2"), 1000);
+        assert_eq!(
+            start_milliseconds("quay.io/strimzi/kafka:0.47.0-kafka-3.9.0"),
+            2000
+        );
+        assert_eq!(
+            start_milliseconds("ghcr.io/kubeflow/spark-operator/controller:2.5.2"),
+            1000
+        );
         assert_eq!(start_milliseconds("doyoomii/spark-k8s:latest"), 1500);
         assert_eq!(start_milliseconds("busybox"), DEFAULT_START);
     }
@@ -80,14 +113,27 @@ mod tests {
     #[test]
     fn patterns_mean_the_same_as_text_and_as_expression() {
         for row in START_TIMES {
-            assert!(row.pattern.chars().all(|c| c.is_ascii_alphanumeric() || "-/".contains(c)), "{}", row.pattern);
+            assert!(
+                row.pattern
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-/".contains(c)),
+                "{}",
+                row.pattern
+            );
         }
     }
 
     #[test]
     fn the_expression_is_one_chain() {
         let expression = start_expression();
-        assert!(expression.contains(r#"if test("strimzi/kafka") then 2000 elif test("strimzi/operator")"#), "{expression}");
-        assert!(expression.contains(r#"elif test("zookeeper") then 1500 else 800 end]"#), "{expression}");
+        assert!(
+            expression
+                .contains(r#"if test("strimzi/kafka") then 2000 elif test("strimzi/operator")"#),
+            "{expression}"
+        );
+        assert!(
+            expression.contains(r#"elif test("zookeeper") then 1500 else 800 end]"#),
+            "{expression}"
+        );
     }
 }

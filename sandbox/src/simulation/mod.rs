@@ -47,12 +47,16 @@ mod tests {
         let documents: Vec<Value> = serde_norway::Deserializer::from_str(&text)
             .map(|document| Value::deserialize(document).expect("YAML"))
             .collect();
-        let names: std::collections::BTreeSet<&str> =
-            documents.iter().map(|stage| stage["metadata"]["name"].as_str().expect("a name")).collect();
+        let names: std::collections::BTreeSet<&str> = documents
+            .iter()
+            .map(|stage| stage["metadata"]["name"].as_str().expect("a name"))
+            .collect();
         assert_eq!(names.len(), documents.len(), "two stages share a name");
         for stage in &documents {
             assert_eq!(stage["kind"], "Stage");
-            let conditions = stage["spec"]["selector"]["matchExpressions"].as_array().expect("conditions");
+            let conditions = stage["spec"]["selector"]["matchExpressions"]
+                .as_array()
+                .expect("conditions");
             assert!(!conditions.is_empty(), "{stage} would apply to everything");
         }
     }
@@ -62,7 +66,11 @@ mod tests {
         let text = kwok_configuration();
         for (failure, _) in switches::FAILURES {
             // `pending` is what no stage takes up.
-            assert_eq!(text.contains(&format!("- {failure}\n")), failure != "pending", "{failure}");
+            assert_eq!(
+                text.contains(&format!("- {failure}\n")),
+                failure != "pending",
+                "{failure}"
+            );
         }
     }
 }

@@ -9,7 +9,10 @@ pub(super) fn stages() -> Vec<Stage> {
     vec![
         Stage::new("Node", "node-initialize")
             .absent(".metadata.deletionTimestamp")
-            .when(format!(r#"[{ready}] | if any(. == "True") then "ready" else "new" end"#), &["new"])
+            .when(
+                format!(r#"[{ready}] | if any(. == "True") then "ready" else "new" end"#),
+                &["new"],
+            )
             .after(500)
             .event("Normal", "NodeReady", "Node is ready (simulated)")
             .status(format!(

@@ -29,10 +29,12 @@ fn failure() -> String {
 }
 
 /// jq: whether every container runs.
-const RUNNING: &str = "[.status.containerStatuses[]?.state.running] | length > 0 and all(. != null) | tostring";
+const RUNNING: &str =
+    "[.status.containerStatuses[]?.state.running] | length > 0 and all(. != null) | tostring";
 
 /// jq: how the containers' readiness starts, `true` or `probe`.
-const PROBED: &str = r#"if any(.spec.containers[]; .readinessProbe != null) then "probe" else "at once" end"#;
+const PROBED: &str =
+    r#"if any(.spec.containers[]; .readinessProbe != null) then "probe" else "at once" end"#;
 
 /// The pod's stages.
 pub(super) fn stages() -> Vec<Stage> {
@@ -51,7 +53,9 @@ fn stage(name: &'static str) -> Stage {
 
 /// A stage for pods that nobody deletes, in this phase.
 fn living(name: &'static str, phase: &str) -> Stage {
-    stage(name).absent(".metadata.deletionTimestamp").when(".status.phase", &[phase])
+    stage(name)
+        .absent(".metadata.deletionTimestamp")
+        .when(".status.phase", &[phase])
 }
 
 /// The node takes the pod: containers wait.
@@ -247,13 +251,19 @@ containerStatuses:
         ))
     };
     [
-        starting("pod-start", true).when(PROBED, &["at once"]).when(failure(), &["", "crash", "oom"]),
-        starting("pod-start-probed", false).when(PROBED, &["probe"]).when(failure(), &["", "crash", "oom"]),
-        starting("pod-start-unready", false).when(failure(), &["unready"]).event(
-            "Warning",
-            "Unhealthy",
-            "Readiness probe failed: the sandbox was asked to keep this pod unready",
-        ),
+        starting("pod-start", true)
+            .when(PROBED, &["at once"])
+            .when(failure(), &["", "crash", "oom"]),
+        starting("pod-start-probed", false)
+            .when(PROBED, &["probe"])
+            .when(failure(), &["", "crash", "oom"]),
+        starting("pod-start-unready", false)
+            .when(failure(), &["unready"])
+            .event(
+                "Warning",
+                "Unhealthy",
+                "Readiness probe failed: the sandbox was asked to keep this pod unready",
+            ),
     ]
 }
 
@@ -470,7 +480,6 @@ const NOW: &str = r#"{{ $now := now | date "2006-01-02T15:04:05Z07:00" }}"#;
 const CONTAINER_IDS: &str = r#"image: {{ .image | Quote }}
   imageID: {{ printf "%s@sha256:%s" (regexReplaceAll "[@:][^/]*$" .image "") (sha256sum .image) | Quote }}
   containerID: {{ printf "containerd://%s" (printf "%s/%s" $uid .name | sha256sum) | Quote }}"#;
-
 
 const READY: &str = r#"- type: Ready
   status: "True"

@@ -17,24 +17,33 @@ pub(super) struct Stage {
 impl Stage {
     /// A stage that applies to every object of a kind at once, and does nothing.
     pub(super) fn new(kind: &'static str, name: &'static str) -> Self {
-        Self { name, kind, conditions: Vec::new(), delay: json!({"durationMilliseconds": 0}), steps: Vec::new() }
+        Self {
+            name,
+            kind,
+            conditions: Vec::new(),
+            delay: json!({"durationMilliseconds": 0}),
+            steps: Vec::new(),
+        }
     }
 
     /// Only objects where the jq expression yields one of the values.
     pub(super) fn when(mut self, expression: impl Into<String>, values: &[&str]) -> Self {
-        self.conditions.push(json!({"jq": {"key": expression.into(), "operator": "In", "values": values}}));
+        self.conditions
+            .push(json!({"jq": {"key": expression.into(), "operator": "In", "values": values}}));
         self
     }
 
     /// Only objects where the jq expression yields something.
     pub(super) fn exists(mut self, expression: &str) -> Self {
-        self.conditions.push(json!({"jq": {"key": expression, "operator": "Exists"}}));
+        self.conditions
+            .push(json!({"jq": {"key": expression, "operator": "Exists"}}));
         self
     }
 
     /// Only objects where the jq expression yields nothing.
     pub(super) fn absent(mut self, expression: &str) -> Self {
-        self.conditions.push(json!({"jq": {"key": expression, "operator": "DoesNotExist"}}));
+        self.conditions
+            .push(json!({"jq": {"key": expression, "operator": "DoesNotExist"}}));
         self
     }
 
@@ -45,9 +54,12 @@ impl Stage {
     }
 
     /// Wait as long as the jq expression says; `milliseconds` where it says nothing usable.
-    pub(super) fn after_expression(mut self, expression: impl Into<String>, milliseconds: u32) -> Self {
-        self.delay =
-            json!({"durationMilliseconds": milliseconds, "durationFrom": {"jq": {"expression": expression.into()}}});
+    pub(super) fn after_expression(
+        mut self,
+        expression: impl Into<String>,
+        milliseconds: u32,
+    ) -> Self {
+        self.delay = json!({"durationMilliseconds": milliseconds, "durationFrom": {"jq": {"expression": expression.into()}}});
         self
     }
 
@@ -59,7 +71,8 @@ impl Stage {
 
     /// Emit an event with a fixed message.
     pub(super) fn event(mut self, kind: &str, reason: &str, message: &str) -> Self {
-        self.steps.push(json!({"event": {"type": kind, "reason": reason, "message": message}}));
+        self.steps
+            .push(json!({"event": {"type": kind, "reason": reason, "message": message}}));
         self
     }
 

@@ -19,9 +19,18 @@ pub const MISSING_TAG: &str = "does-not-exist";
 
 /// What [`FAIL`] may say, with what it does.
 pub const FAILURES: [(&str, &str); 5] = [
-    ("image-pull", "the image cannot be pulled: ErrImagePull, then ImagePullBackOff"),
-    ("crash", "containers end with exit code 1 after a second: CrashLoopBackOff, or a failed pod where nothing restarts it"),
+    (
+        "image-pull",
+        "the image cannot be pulled: ErrImagePull, then ImagePullBackOff",
+    ),
+    (
+        "crash",
+        "containers end with exit code 1 after a second: CrashLoopBackOff, or a failed pod where nothing restarts it",
+    ),
     ("oom", "as crash, with exit code 137 and reason OOMKilled"),
     ("unready", "containers run and never become ready"),
-    ("pending", "the node never starts the pod, as if its kubelet hung"),
+    (
+        "pending",
+        "the node never starts the pod, as if its kubelet hung",
+    ),
 ];

@@ -23,9 +23,19 @@ enum Step {
 }
 
 fn step(attachment: &VolumeAttachment) -> Step {
-    let protected = attachment.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-    let attached = attachment.status.as_ref().is_some_and(|status| status.attached);
-    match (attachment.metadata.deletion_timestamp.is_some(), protected, attached) {
+    let protected = attachment
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER);
+    let attached = attachment
+        .status
+        .as_ref()
+        .is_some_and(|status| status.attached);
+    match (
+        attachment.metadata.deletion_timestamp.is_some(),
+        protected,
+        attached,
+    ) {
         _ if attachment.spec.attacher != DRIVER => Step::Nothing,
         (true, true, _) => Step::Detach,
         (true, false, _) | (false, true, true) => Step::Nothing,
@@ -50,13 +60,34 @@ async fn act(cx: &Volumes, attachment: &VolumeAttachment) -> Result<(), kube::Er
         Step::Nothing => Ok(()),
         Step::Attach => {
             let patch = finalizers(vec![FINALIZER.to_owned()]);
-            gone(api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop))?;
+            gone(
+                api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+                    .await
+                    .map(drop),
+            )?;
             let patch = json!({"status": {"attached": true}});
-            gone(api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop))
+            gone(
+                api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+                    .await
+                    .map(drop),
+            )
         }
         Step::Detach => {
-            let rest = attachment.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
-            gone(api.patch(&name, &PatchParams::default(), &Patch::Merge(&finalizers(rest))).await.map(drop))
+            let rest = attachment
+                .finalizers()
+                .iter()
+                .filter(|finalizer| *finalizer != FINALIZER)
+                .cloned()
+                .collect();
+            gone(
+                api.patch(
+                    &name,
+                    &PatchParams::default(),
+                    &Patch::Merge(&finalizers(rest)),
+                )
+                .await
+                .map(drop),
+            )
         }
     }
 }
@@ -65,7 +96,12 @@ async fn act(cx: &Volumes, attachment: &VolumeAttachment) -> Result<(), kube::Er
 mod tests {
     use super::*;
 
-    fn attachment(driver: &str, finalizers: &[&str], attached: bool, deleted: bool) -> VolumeAttachment {
+    fn attachment(
+        driver: &str,
+        finalizers: &[&str],
+        attached: bool,
+        deleted: bool,
+    ) -> VolumeAttachment {
         serde_json::from_value(json!({
             "metadata": {
                 "name": "csi-1", "finalizers": finalizers,
@@ -80,8 +116,14 @@ mod tests {
     #[test]
     fn attachments_are_attached_once_and_let_go_when_deleted() {
         assert_eq!(step(&attachment(DRIVER, &[], false, false)), Step::Attach);
-        assert_eq!(step(&attachment(DRIVER, &[FINALIZER], true, false)), Step::Nothing);
-        assert_eq!(step(&attachment(DRIVER, &[FINALIZER], true, true)), Step::Detach);
+        assert_eq!(
+            step(&attachment(DRIVER, &[FINALIZER], true, false)),
+            Step::Nothing
+        );
+        assert_eq!(
+            step(&attachment(DRIVER, &[FINALIZER], true, true)),
+            Step::Detach
+        );
         assert_eq!(step(&attachment(DRIVER, &[], true, true)), Step::Nothing);
         assert_eq!(step(&attachment("other", &[], false, false)), Step::Nothing);
     }

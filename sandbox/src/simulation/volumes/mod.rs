@@ -43,7 +43,10 @@ pub async fn run(client: Client) {
     let (classes, class_events) = watched::<StorageClass>(Api::all(client.clone()));
     let (attachments, attachment_events) = watched::<VolumeAttachment>(Api::all(client.clone()));
     let (nodes, node_events) = watched::<Node>(Api::all(client.clone()));
-    let reporter = Reporter { controller: DRIVER.to_owned(), instance: Some("ebs-csi-controller-sandbox".to_owned()) };
+    let reporter = Reporter {
+        controller: DRIVER.to_owned(),
+        instance: Some("ebs-csi-controller-sandbox".to_owned()),
+    };
     let cx = Arc::new(Volumes {
         events: Recorder::new(client.clone(), reporter),
         client,
@@ -54,7 +57,8 @@ pub async fn run(client: Client) {
         nodes,
     });
     // Node heartbeats are no reason to look at claims again.
-    let mut changes = futures::stream::select_all([claim_events, volume_events, class_events, attachment_events]);
+    let mut changes =
+        futures::stream::select_all([claim_events, volume_events, class_events, attachment_events]);
     let mut node_events = node_events;
     loop {
         tokio::select! {
@@ -81,7 +85,9 @@ where
         + 'static,
 {
     let (store, writer) = reflector::store();
-    let changes = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
+    let changes = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .reflect(writer);
     (store, settled(changes).boxed())
 }
 

@@ -10,7 +10,8 @@ pub const DRIVER: &str = "ebs.csi.aws.com";
 /// Name of the provisioner that once stood in Kubernetes itself; claims for it are handed to the driver.
 pub(super) const IN_TREE: &str = "kubernetes.io/aws-ebs";
 /// Kept by the external-provisioner until the volume behind is deleted.
-pub(super) const PROVISIONER_FINALIZER: &str = "external-provisioner.volume.kubernetes.io/finalizer";
+pub(super) const PROVISIONER_FINALIZER: &str =
+    "external-provisioner.volume.kubernetes.io/finalizer";
 /// Zone of a node, and of the volumes that can be attached there.
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -45,10 +46,14 @@ pub(super) enum Need {
 /// is the provisioner's turn, the scheduler the node.
 pub(super) fn need(claim: &PersistentVolumeClaim, class: &StorageClass) -> Need {
     let spec = claim.spec.clone().unwrap_or_default();
-    let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
+    let phase = claim
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
     let annotations = claim.metadata.annotations.as_ref();
     let annotation = |key: &str| annotations.and_then(|all| all.get(key)).map(String::as_str);
-    let asked = annotation(ANNOTATION_PROVISIONER).or_else(|| annotation(ANNOTATION_PROVISIONER_BETA));
+    let asked =
+        annotation(ANNOTATION_PROVISIONER).or_else(|| annotation(ANNOTATION_PROVISIONER_BETA));
     if claim.metadata.deletion_timestamp.is_some()
         || phase.is_some_and(|phase| phase != "Pending")
         || spec.volume_name.is_some_and(|name| !name.is_empty())
@@ -64,7 +69,11 @@ pub(super) fn need(claim: &PersistentVolumeClaim, class: &StorageClass) -> Need 
 }
 
 /// The volume for a claim in a zone.
-pub(super) fn volume(claim: &PersistentVolumeClaim, class: &StorageClass, zone: &str) -> PersistentVolume {
+pub(super) fn volume(
+    claim: &PersistentVolumeClaim,
+    class: &StorageClass,
+    zone: &str,
+) -> PersistentVolume {
     let spec = claim.spec.clone().unwrap_or_default();
     let uid = claim.metadata.uid.clone().unwrap_or_default();
     let requested = spec
@@ -73,7 +82,9 @@ pub(super) fn volume(claim: &PersistentVolumeClaim, class: &StorageClass, zone: 
         .and_then(|requests| requests.get("storage").map(|quantity| quantity.0.clone()));
     let bytes = requested.as_deref().and_then(parse_quantity).unwrap_or(GIB);
     let parameters = class.parameters.clone().unwrap_or_default();
-    let fs_type = parameters.get("csi.storage.k8s.io/fstype").or_else(|| parameters.get("fsType"));
+    let fs_type = parameters
+        .get("csi.storage.k8s.io/fstype")
+        .or_else(|| parameters.get("fsType"));
     let value = json!({
         "metadata": {
             "name": volume_name(&uid),
@@ -114,7 +125,11 @@ pub(super) fn volume(claim: &PersistentVolumeClaim, class: &StorageClass, zone: 
 }
 
 /// Zone for a claim that nobody waits for: spread by the claim's identity over the zones that the class allows.
-pub(super) fn any_zone(claim: &PersistentVolumeClaim, class: &StorageClass, zones: &[String]) -> Option<String> {
+pub(super) fn any_zone(
+    claim: &PersistentVolumeClaim,
+    class: &StorageClass,
+    zones: &[String],
+) -> Option<String> {
     let allowed: Vec<String> = class
         .allowed_topologies
         .iter()
@@ -123,9 +138,14 @@ pub(super) fn any_zone(claim: &PersistentVolumeClaim, class: &StorageClass, zone
         .filter(|expression| expression.key.ends_with("/zone"))
         .flat_map(|expression| expression.values.clone())
         .collect();
-    let zones: Vec<&String> = zones.iter().filter(|zone| allowed.is_empty() || allowed.contains(zone)).collect();
+    let zones: Vec<&String> = zones
+        .iter()
+        .filter(|zone| allowed.is_empty() || allowed.contains(zone))
+        .collect();
     let digest = Sha256::digest(claim.metadata.uid.clone().unwrap_or_default());
-    zones.get(usize::from(digest[0]) % zones.len().max(1)).map(|zone| (*zone).clone())
+    zones
+        .get(usize::from(digest[0]) % zones.len().max(1))
+        .map(|zone| (*zone).clone())
 }
 
 /// Name of a claim's volume, as the external-provisioner gives it.
@@ -135,7 +155,14 @@ pub(super) fn volume_name(claim_uid: &str) -> String {
 
 fn volume_handle(claim_uid: &str) -> String {
     let digest = Sha256::digest(claim_uid);
-    format!("vol-0{}", digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!(
+        "vol-0{}",
+        digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    )
 }
 
 /// EBS volumes have whole gibibytes: rounded up.
@@ -145,7 +172,9 @@ pub(super) fn gibibytes(bytes: u64) -> String {
 
 /// Bytes of a Kubernetes quantity of storage; none where it is no quantity of bytes.
 pub(super) fn parse_quantity(text: &str) -> Option<u64> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let factor: f64 = match unit {
         "" => 1.0,
@@ -160,7 +189,11 @@ pub(super) fn parse_quantity(text: &str) -> Option<u64> {
         _ => return None,
     };
     let bytes = number.parse::<f64>().ok()? * factor;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sizes of volumes, rounded up")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "sizes of volumes, rounded up"
+    )]
     Some(bytes.ceil() as u64)
 }
 
@@ -197,7 +230,10 @@ mod tests {
         assert_eq!(need(&asked, &waiting), Need::Nothing);
         let placed = claim(&[(ANNOTATION_PROVISIONER, DRIVER), (ANNOTATION_NODE, "n1")]);
         assert_eq!(need(&placed, &waiting), Need::Volume(Some("n1".to_owned())));
-        let foreign = claim(&[(ANNOTATION_PROVISIONER, "efs.csi.aws.com"), (ANNOTATION_NODE, "n1")]);
+        let foreign = claim(&[
+            (ANNOTATION_PROVISIONER, "efs.csi.aws.com"),
+            (ANNOTATION_NODE, "n1"),
+        ]);
         assert_eq!(need(&foreign, &waiting), Need::Nothing);
     }
 
@@ -207,19 +243,45 @@ mod tests {
         let spec = volume.spec.unwrap();
         assert_eq!(volume.metadata.name.as_deref(), Some("pvc-7d3e"));
         assert_eq!(spec.capacity.unwrap()["storage"].0, "10Gi");
-        assert_eq!(spec.persistent_volume_reclaim_policy.as_deref(), Some("Delete"));
+        assert_eq!(
+            spec.persistent_volume_reclaim_policy.as_deref(),
+            Some("Delete")
+        );
         assert_eq!(spec.claim_ref.unwrap().uid.as_deref(), Some("7d3e"));
         let handle = spec.csi.unwrap().volume_handle;
-        assert!(handle.starts_with("vol-0") && handle.len() == 21, "{handle}");
-        let terms = spec.node_affinity.unwrap().required.unwrap().node_selector_terms;
-        assert_eq!(terms[0].match_expressions.as_ref().unwrap()[0].values.as_ref().unwrap(), &["us-west-2b"]);
+        assert!(
+            handle.starts_with("vol-0") && handle.len() == 21,
+            "{handle}"
+        );
+        let terms = spec
+            .node_affinity
+            .unwrap()
+            .required
+            .unwrap()
+            .node_selector_terms;
+        assert_eq!(
+            terms[0].match_expressions.as_ref().unwrap()[0]
+                .values
+                .as_ref()
+                .unwrap(),
+            &["us-west-2b"]
+        );
     }
 
     #[test]
     fn sizes_are_rounded_up_to_gibibytes() {
-        assert_eq!(parse_quantity("10Gi").map(gibibytes).as_deref(), Some("10Gi"));
-        assert_eq!(parse_quantity("10G").map(gibibytes).as_deref(), Some("10Gi"));
-        assert_eq!(parse_quantity("1500Mi").map(gibibytes).as_deref(), Some("2Gi"));
+        assert_eq!(
+            parse_quantity("10Gi").map(gibibytes).as_deref(),
+            Some("10Gi")
+        );
+        assert_eq!(
+            parse_quantity("10G").map(gibibytes).as_deref(),
+            Some("10Gi")
+        );
+        assert_eq!(
+            parse_quantity("1500Mi").map(gibibytes).as_deref(),
+            Some("2Gi")
+        );
         assert_eq!(parse_quantity("ten"), None);
     }
 
@@ -233,6 +295,9 @@ mod tests {
             json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["us-west-2b"]}]}]),
         )
         .unwrap();
-        assert_eq!(any_zone(&claim(&[]), &class, &zones).as_deref(), Some("us-west-2b"));
+        assert_eq!(
+            any_zone(&claim(&[]), &class, &zones).as_deref(),
+            Some("us-west-2b")
+        );
     }
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::Volumes;
 use super::model::{
-    ANNOTATION_PROVISIONED_BY, DRIVER, Need, PROVISIONER_FINALIZER, any_zone, gibibytes, need, parse_quantity, volume,
-    volume_name, zone_of,
+    ANNOTATION_PROVISIONED_BY, DRIVER, Need, PROVISIONER_FINALIZER, any_zone, gibibytes, need,
+    parse_quantity, volume, volume_name, zone_of,
 };
 
 /// Look at every claim and volume of the caches; acts only on those that need something.
@@ -30,27 +30,55 @@ pub(super) async fn reconcile(cx: &Volumes) {
 }
 
 async fn provision(cx: &Volumes, claim: &PersistentVolumeClaim) -> Result<(), kube::Error> {
-    let class_name = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.clone()).unwrap_or_default();
-    let Some(class) = cx.classes.state().into_iter().find(|class| class.name_any() == class_name) else {
+    let class_name = claim
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.storage_class_name.clone())
+        .unwrap_or_default();
+    let Some(class) = cx
+        .classes
+        .state()
+        .into_iter()
+        .find(|class| class.name_any() == class_name)
+    else {
         return Ok(());
     };
-    let Need::Volume(node) = need(claim, &class) else { return Ok(()) };
+    let Need::Volume(node) = need(claim, &class) else {
+        return Ok(());
+    };
     let name = volume_name(&claim.uid().unwrap_or_default());
-    if cx.volumes.state().iter().any(|volume| volume.name_any() == name) {
+    if cx
+        .volumes
+        .state()
+        .iter()
+        .any(|volume| volume.name_any() == name)
+    {
         return Ok(());
     }
     let nodes = cx.nodes.state();
     let zone = match &node {
-        Some(node) => nodes.iter().find(|n| &n.name_any() == node).and_then(|n| zone_of(n)).map(str::to_owned),
+        Some(node) => nodes
+            .iter()
+            .find(|n| &n.name_any() == node)
+            .and_then(|n| zone_of(n))
+            .map(str::to_owned),
         None => {
-            let mut zones: Vec<String> = nodes.iter().filter_map(|n| zone_of(n)).map(str::to_owned).collect();
+            let mut zones: Vec<String> = nodes
+                .iter()
+                .filter_map(|n| zone_of(n))
+                .map(str::to_owned)
+                .collect();
             zones.sort();
             zones.dedup();
             any_zone(claim, &class, &zones)
         }
     };
     let Some(zone) = zone else { return Ok(()) };
-    let full_name = format!("{}/{}", claim.namespace().unwrap_or_default(), claim.name_any());
+    let full_name = format!(
+        "{}/{}",
+        claim.namespace().unwrap_or_default(),
+        claim.name_any()
+    );
     say(
         cx,
         claim,
@@ -59,9 +87,18 @@ async fn provision(cx: &Volumes, claim: &PersistentVolumeClaim) -> Result<(), ku
     )
     .await;
     let api: Api<PersistentVolume> = Api::all(cx.client.clone());
-    match api.create(&PostParams::default(), &volume(claim, &class, &zone)).await {
+    match api
+        .create(&PostParams::default(), &volume(claim, &class, &zone))
+        .await
+    {
         Ok(_) => {
-            say(cx, claim, "ProvisioningSucceeded", format!("Successfully provisioned volume {name}")).await;
+            say(
+                cx,
+                claim,
+                "ProvisioningSucceeded",
+                format!("Successfully provisioned volume {name}"),
+            )
+            .await;
             Ok(())
         }
         // The cache is a moment behind.
@@ -72,14 +109,35 @@ async fn provision(cx: &Volumes, claim: &PersistentVolumeClaim) -> Result<(), ku
 
 /// A claim that asks for more than its volume has: the volume grows, then the claim reports it.
 async fn expand(cx: &Volumes, claim: &PersistentVolumeClaim) -> Result<(), kube::Error> {
-    let storage = |map: &std::collections::BTreeMap<_, k8s_openapi::apimachinery::pkg::api::resource::Quantity>| {
-        map.get("storage").and_then(|quantity| parse_quantity(&quantity.0))
+    let storage = |map: &std::collections::BTreeMap<
+        _,
+        k8s_openapi::apimachinery::pkg::api::resource::Quantity,
+    >| {
+        map.get("storage")
+            .and_then(|quantity| parse_quantity(&quantity.0))
     };
-    let Some(spec) = &claim.spec else { return Ok(()) };
-    let wanted = spec.resources.as_ref().and_then(|all| all.requests.as_ref()).and_then(storage);
-    let has = claim.status.as_ref().and_then(|status| status.capacity.as_ref()).and_then(storage);
-    let (Some(wanted), Some(has), Some(volume_name)) = (wanted, has, &spec.volume_name) else { return Ok(()) };
-    let Some(volume) = cx.volumes.state().into_iter().find(|volume| &volume.name_any() == volume_name) else {
+    let Some(spec) = &claim.spec else {
+        return Ok(());
+    };
+    let wanted = spec
+        .resources
+        .as_ref()
+        .and_then(|all| all.requests.as_ref())
+        .and_then(storage);
+    let has = claim
+        .status
+        .as_ref()
+        .and_then(|status| status.capacity.as_ref())
+        .and_then(storage);
+    let (Some(wanted), Some(has), Some(volume_name)) = (wanted, has, &spec.volume_name) else {
+        return Ok(());
+    };
+    let Some(volume) = cx
+        .volumes
+        .state()
+        .into_iter()
+        .find(|volume| &volume.name_any() == volume_name)
+    else {
         return Ok(());
     };
     if wanted <= has || !is_ours(&volume) {
@@ -88,12 +146,26 @@ async fn expand(cx: &Volumes, claim: &PersistentVolumeClaim) -> Result<(), kube:
     let size = gibibytes(wanted);
     let volumes: Api<PersistentVolume> = Api::all(cx.client.clone());
     let patch = json!({"spec": {"capacity": {"storage": size}}});
-    volumes.patch(volume_name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    volumes
+        .patch(volume_name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
     let claims: Api<PersistentVolumeClaim> =
         Api::namespaced(cx.client.clone(), &claim.namespace().unwrap_or_default());
     let patch = json!({"status": {"capacity": {"storage": size}}});
-    claims.patch_status(&claim.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
-    say(cx, claim, "VolumeResizeSuccessful", "Resize volume succeeded".to_owned()).await;
+    claims
+        .patch_status(
+            &claim.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(&patch),
+        )
+        .await?;
+    say(
+        cx,
+        claim,
+        "VolumeResizeSuccessful",
+        "Resize volume succeeded".to_owned(),
+    )
+    .await;
     Ok(())
 }
 
@@ -103,15 +175,19 @@ async fn release(cx: &Volumes, volume: &PersistentVolume) -> Result<(), kube::Er
         return Ok(());
     }
     let name = volume.name_any();
-    let phase = volume.status.as_ref().and_then(|status| status.phase.as_deref());
-    let policy = volume.spec.as_ref().and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
+    let phase = volume
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    let policy = volume
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
     let released = phase == Some("Released") && policy == Some("Delete");
     let deleted = volume.meta().deletion_timestamp.is_some();
-    let attached = cx
-        .attachments
-        .state()
-        .iter()
-        .any(|attachment| attachment.spec.source.persistent_volume_name.as_deref() == Some(name.as_str()));
+    let attached = cx.attachments.state().iter().any(|attachment| {
+        attachment.spec.source.persistent_volume_name.as_deref() == Some(name.as_str())
+    });
     if attached || !(released || deleted && phase != Some("Bound")) {
         return Ok(());
     }
@@ -119,20 +195,35 @@ async fn release(cx: &Volumes, volume: &PersistentVolume) -> Result<(), kube::Er
     if !deleted {
         gone(api.delete(&name, &DeleteParams::default()).await.map(drop))?;
     }
-    if !volume.finalizers().iter().any(|finalizer| finalizer == PROVISIONER_FINALIZER) {
+    if !volume
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == PROVISIONER_FINALIZER)
+    {
         return Ok(());
     }
-    let rest: Vec<&String> =
-        volume.finalizers().iter().filter(|finalizer| *finalizer != PROVISIONER_FINALIZER).collect();
-    let patch = json!({"metadata": {"finalizers": rest, "resourceVersion": volume.resource_version()}});
+    let rest: Vec<&String> = volume
+        .finalizers()
+        .iter()
+        .filter(|finalizer| *finalizer != PROVISIONER_FINALIZER)
+        .collect();
+    let patch =
+        json!({"metadata": {"finalizers": rest, "resourceVersion": volume.resource_version()}});
     if deleted {
-        gone(api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop))?;
+        gone(
+            api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+                .await
+                .map(drop),
+        )?;
     }
     Ok(())
 }
 
 fn is_ours(volume: &PersistentVolume) -> bool {
-    volume.annotations().get(ANNOTATION_PROVISIONED_BY).is_some_and(|by| by == DRIVER)
+    volume
+        .annotations()
+        .get(ANNOTATION_PROVISIONED_BY)
+        .is_some_and(|by| by == DRIVER)
 }
 
 /// What is gone needs nothing more.
