@@ -1,6 +1,6 @@
 //! A writer is killed in the middle of writing; what it had confirmed is there, and another goes on.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -35,8 +35,10 @@ async fn a_killed_writer_loses_nothing_that_it_confirmed() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("the child starts");
+    // Kept open until the end: a child that nobody listens to ends by itself.
+    let mut output = BufReader::new(child.stdout.take().expect("its output"));
     let mut confirmed = 0;
-    for line in BufReader::new(child.stdout.take().expect("its output")).lines() {
+    for line in output.by_ref().lines() {
         let line = line.expect("text");
         if let Some(number) = line.strip_prefix("confirmed ") {
             confirmed = number.parse().expect("a number");
@@ -62,6 +64,7 @@ async fn a_killed_writer_loses_nothing_that_it_confirmed() {
 
     child.kill().expect("SIGKILL");
     child.wait().expect("it is gone");
+    drop(output);
     let left = LeaseRecord::read(environment.directory())
         .expect("readable")
         .expect("there");

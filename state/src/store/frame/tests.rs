@@ -147,6 +147,24 @@ fn a_hole_in_the_last_batch_is_a_torn_write_and_one_before_it_is_damage() {
 }
 
 #[test]
+fn a_line_of_the_same_batch_behind_a_bad_one_does_not_make_it_damage() {
+    let records = short_history();
+    let bytes = lines(&records, &[2]);
+    let starts = line_starts(&bytes);
+    let mut torn = bytes.clone();
+    // The line end is there, what stands before it is not.
+    torn[starts[4]..starts[5] - 1].fill(0);
+    let parsed = parse("j", &torn).expect("torn");
+    assert_eq!(parsed.records, records[..4]);
+    let mut damaged = bytes;
+    damaged[starts[3]..starts[4] - 1].fill(0);
+    assert!(matches!(
+        parse("j", &damaged),
+        Err(StateError::Damaged { line: 4, .. })
+    ));
+}
+
+#[test]
 fn lines_that_are_missing_or_doubled_are_damage() {
     let records = short_history();
     let bytes = lines(&records, &[1]);

@@ -280,6 +280,23 @@ async fn a_torn_end_is_cut_off_by_the_next_append_and_by_no_reader() {
 }
 
 #[tokio::test]
+async fn a_torn_end_longer_than_what_follows_leaves_nothing_behind() {
+    let room = Room::new();
+    room.store().append(&batch(1, 1)).await.expect("written");
+    let torn = [room.bytes(), vec![b'x'; 100_000]].concat();
+    std::fs::write(room.path(), torn).expect("torn");
+    room.store().append(&batch(2, 1)).await.expect("written");
+    let loaded = room.loaded();
+    assert_eq!(
+        loaded,
+        Loaded {
+            records: batch(1, 2),
+            torn: None
+        }
+    );
+}
+
+#[tokio::test]
 async fn rotation_keeps_the_old_journal_and_leaves_a_whole_one_at_every_moment() {
     let room = Room::new();
     let mut store = room.store();
