@@ -15,6 +15,8 @@ mod manifests;
 pub mod model;
 mod normalize;
 mod overrides;
+mod record;
+pub mod reference;
 mod report;
 mod schema;
 mod secrets;

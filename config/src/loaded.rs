@@ -6,11 +6,12 @@ use crate::{
     model::{EnvValue, JsonObject, Pipeline},
     source::FileSource,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// A Kubernetes object that the user wrote, in a manifest file or inline, with substitutions made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestObject {
     /// The object.
     pub object: JsonObject,
