@@ -6,6 +6,7 @@
 
 pub mod blocks;
 pub mod cluster;
+pub mod codes;
 pub mod context;
 pub mod environment;
 pub mod error;
@@ -15,17 +16,21 @@ pub mod kafka;
 pub mod namespaces;
 pub mod network;
 pub mod objects;
+pub mod plan;
 pub mod ports;
 pub mod removal;
 pub mod spark_application;
 pub mod spark_operator;
 pub mod step;
 pub mod strimzi;
+pub mod verification;
 pub mod workloads;
 
+pub use codes::CODES;
 pub use context::{Environment, Intents, Ports, Progress, ProgressSink, StepContext};
 pub use error::{PortError, PortErrorKind, Retry, StepError};
 pub use findings::{AbsenceReport, CheckResult, Fate, Finding, Leftover, Verdict};
+pub use plan::{STAGES, UpOptions, up, up_with};
 pub use removal::{Removal, RemovalProgress};
 pub use step::{
     Change, Difference, Milestone, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts,

@@ -173,7 +173,7 @@ async fn ensure_one(
         Standing::Same(record) | Standing::Brought(record) => {
             return Ok((record.clone(), Change::Unchanged));
         }
-        Standing::Differs(live, _) => Some(live.as_ref()),
+        Standing::Differs(live) => Some(live.as_ref()),
         Standing::Ending => {
             wait_gone(cx, &wanted.at).await?;
             None

@@ -58,8 +58,8 @@ pub(super) enum Standing {
     Absent,
     /// Ours, and being deleted.
     Ending,
-    /// Ours, and not as wanted or not as recorded; `None`: never recorded.
-    Differs(Arc<Value>, Option<Record>),
+    /// Ours, and not as wanted or not as recorded.
+    Differs(Arc<Value>),
     /// Somebody else's.
     Foreign(Owner),
     /// It should have been brought, and is not there.
@@ -140,7 +140,7 @@ impl ObjectSet {
                         Change::Created,
                     ));
                 }
-                Standing::Differs(live, _) => {
+                Standing::Differs(live) => {
                     let fields = differences(&wanted.object, live);
                     if fields.is_empty() {
                         found.push(whole(&wanted.at, None, None, Change::Adopted));
@@ -336,7 +336,7 @@ fn standing(
         {
             Standing::Same(record.clone())
         }
-        _ => Standing::Differs(live.clone(), recorded.cloned()),
+        _ => Standing::Differs(live.clone()),
     }
 }
 

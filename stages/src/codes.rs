@@ -1,0 +1,207 @@
+//! Error codes of steps and removals, for `pipectl explain` and the reference.
+
+/// Code, meaning, what to do.
+pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        "DWN001",
+        "Something that is being deleted is held by a finalizer whose controller still runs and does not let go.",
+        "look at the controller's log and at the object's conditions; pipectl strips a finalizer only when its controller is gone",
+    ),
+    (
+        "DWN002",
+        "A namespace cannot finish its deletion. Its conditions name what remains: objects with finalizers, or an API group whose service does not answer.",
+        "delete the APIService that the condition names, or make its service answer; then run pipectl down again",
+    ),
+    (
+        "DWN003",
+        "Something of the environment is still there after everything was removed.",
+        "see the chain of what holds it, mend that, and run pipectl down again; the environment's identity stays until then",
+    ),
+    (
+        "ENV001",
+        "The cluster holds another environment of the same name, with another UID.",
+        "choose another name with --env, or work on that environment from where its state is kept",
+    ),
+    (
+        "ENV002",
+        "The environment lives in another cluster than the one that answers. Nothing was changed.",
+        "check the kubeconfig and context of the pipeline file, or choose another name with --env",
+    ),
+    (
+        "KFK001",
+        "The Strimzi operator refuses the Kafka specification.",
+        "correct the field that the operator names, then run pipectl up",
+    ),
+    (
+        "KFK002",
+        "The Strimzi operator does not run this Kafka version.",
+        "set spec.kafka.version to one that it runs (pipectl explain CFG014 lists them), or change spec.strimzi.version",
+    ),
+    (
+        "KFK003",
+        "Kafka cannot go from its current version to the wanted one in one step.",
+        "go to the newest version between the two first",
+    ),
+    (
+        "KFK004",
+        "The topic operator refuses a topic: an impossible change (fewer partitions, other replicas) or a conflict of two topics.",
+        "correct the topic in the pipeline file; to shrink one, delete it and make it again",
+    ),
+    (
+        "POD001",
+        "A pod's image cannot be pulled.",
+        "check the image's name and tag and whether the nodes may pull it: mirrors.images, pull secrets, the network",
+    ),
+    (
+        "POD002",
+        "A container crashes again and again, or its pod failed.",
+        "read what it said: kubectl logs --previous",
+    ),
+    (
+        "POD003",
+        "No node takes a pod: too little free CPU or memory, taints, or a claim bound elsewhere.",
+        "add or enlarge nodes, or lower what the pod asks for; kubectl describe node shows what is free",
+    ),
+    (
+        "POD004",
+        "A container was killed because it used more memory than its limit.",
+        "raise the container's memory limit, or the program's own bound below it",
+    ),
+    (
+        "POD005",
+        "A deployment made no progress within its own deadline (progressDeadlineSeconds).",
+        "see its pods and events: kubectl describe deployment",
+    ),
+    (
+        "POD006",
+        "A job failed.",
+        "read its pods' logs, mend the cause, and run pipectl up",
+    ),
+    (
+        "POD007",
+        "A container cannot be created: what it names (a ConfigMap, a Secret, a key) does not exist.",
+        "create what it names, or correct the name",
+    ),
+    (
+        "SEC001",
+        "The value of a secret reference could not be had.",
+        "set the environment variable, or create the file, that the pipeline file names",
+    ),
+    (
+        "SPK001",
+        "A Spark application failed and its restart policy does not start it again.",
+        "mend what the driver's log names, then run pipectl up: it submits the application anew",
+    ),
+    (
+        "SPK002",
+        "A Spark application could not be submitted.",
+        "see the end of spark-submit's output; often the service account, the image, or the address of the program file",
+    ),
+    (
+        "SPK003",
+        "The Spark operator does not look at an application.",
+        "check that it runs, and that it watches the application's namespace: spec.sparkOperator.jobNamespaces",
+    ),
+    (
+        "STG001",
+        "An object of that name exists and is somebody else's. pipectl never takes over what it did not make.",
+        "choose another name in the pipeline file, or delete the object yourself if nobody needs it",
+    ),
+    (
+        "STG002",
+        "A change touches a field that cannot change once it is set.",
+        "delete the object and run pipectl up again: what it holds or serves is interrupted meanwhile",
+    ),
+    (
+        "STG004",
+        "The cluster does not serve a kind that is needed (yet).",
+        "its definitions come with the operator's stage; an operator of your own must be installed first",
+    ),
+    (
+        "STG005",
+        "An earlier object of that name is still being deleted.",
+        "wait for it to go, then run pipectl up again",
+    ),
+    (
+        "STG006",
+        "A Helm release of that name exists and is somebody else's.",
+        "choose another release name in the pipeline file, or uninstall that release if nobody needs it",
+    ),
+    (
+        "STG007",
+        "The pipeline file says that the user brings an object, and it does not exist.",
+        "create it, or let pipectl create it (createdBy: pipectl)",
+    ),
+    (
+        "STG008",
+        "An operator's chart ships no CRDs.",
+        "check the chart's name and version: is it the operator's own chart?",
+    ),
+    (
+        "STG009",
+        "The run is being cancelled, so nothing new is begun.",
+        "run the same command again: it goes on from here",
+    ),
+    (
+        "STG010",
+        "The names of a CustomResourceDefinition are taken by another one.",
+        "see which definition has them: kubectl get crds",
+    ),
+    (
+        "STG011",
+        "The volume behind a claim is gone.",
+        "delete the claim and run pipectl up again; its data is lost",
+    ),
+    (
+        "VER001",
+        "Everything is up, and a check of the verification saw something else than expected.",
+        "see each failed check with what was expected and seen, and the command to look for yourself",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::CODES;
+
+    #[test]
+    fn codes_are_sorted_and_unique() {
+        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn every_code_used_in_this_crate_is_explained() {
+        // The sources are read as they are: a code is a quoted word of three capitals and three digits.
+        fn visit(directory: &std::path::Path, found: &mut Vec<(String, String)>) {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    visit(&path, found);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    for part in text.split('"').skip(1).step_by(2) {
+                        let (letters, digits) = part.split_at_checked(3).unwrap_or_default();
+                        if part.len() == 6
+                            && letters.bytes().all(|byte| byte.is_ascii_uppercase())
+                            && digits.bytes().all(|byte| byte.is_ascii_digit())
+                        {
+                            found.push((part.to_owned(), path.display().to_string()));
+                        }
+                    }
+                }
+            }
+        }
+        let mut found = Vec::new();
+        visit(
+            &std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut found,
+        );
+        assert!(found.len() > 20);
+        for (code, file) in found {
+            // Codes of ports that stand in examples and fakes belong to the adapters.
+            if code.starts_with("K8S") || code.starts_with("HLM") {
+                continue;
+            }
+            assert!(CODES.iter().any(|row| row.0 == code), "{code} in {file}");
+        }
+    }
+}
