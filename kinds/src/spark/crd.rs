@@ -1,6 +1,6 @@
 //! CustomResourceDefinitions with structural schemas made of this crate's types.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     GROUP, ScheduledSparkApplicationSpec, ScheduledSparkApplicationStatus, SparkApplicationSpec,
@@ -12,7 +12,7 @@ use crate::schema::{require, structural};
 /// The CustomResourceDefinition of SparkApplication; columns as in the official one of release 2.5.2.
 #[must_use]
 pub fn spark_application_crd() -> Value {
-    Definition {
+    approved(Definition {
         group: GROUP,
         kind: "SparkApplication",
         plural: "sparkapplications",
@@ -36,14 +36,13 @@ pub fn spark_application_crd() -> Value {
             ],
             scale: None,
         }],
-    }
-    .to_value()
+    })
 }
 
 /// The CustomResourceDefinition of ScheduledSparkApplication.
 #[must_use]
 pub fn scheduled_spark_application_crd() -> Value {
-    Definition {
+    approved(Definition {
         group: GROUP,
         kind: "ScheduledSparkApplication",
         plural: "scheduledsparkapplications",
@@ -67,8 +66,17 @@ pub fn scheduled_spark_application_crd() -> Value {
             ],
             scale: None,
         }],
-    }
-    .to_value()
+    })
+}
+
+/// The API server takes definitions of a group under `k8s.io` only with the address of their approval; this is the one
+/// that the official definitions carry.
+fn approved(definition: Definition) -> Value {
+    let mut crd = definition.to_value();
+    crd["metadata"]["annotations"] = json!({
+        "api-approved.kubernetes.io": "https://github.com/kubeflow/spark-operator/pull/1298",
+    });
+    crd
 }
 
 /// The operator writes the two times as `null` before they are known, and the official schema allows it.
@@ -159,6 +167,11 @@ mod tests {
             }
         }
         for crd in [spark_application_crd(), scheduled_spark_application_crd()] {
+            let annotations = &crd["metadata"]["annotations"];
+            assert!(
+                annotations["api-approved.kubernetes.io"].is_string(),
+                "the API server asks for it"
+            );
             walk(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "");
         }
     }
