@@ -157,6 +157,16 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), SandboxError> {
     }
 }
 
+/// Keep the log of the run before under another name, and no older ones: logs don't grow for ever.
+pub(crate) fn set_aside(log: &Path) -> Result<(), SandboxError> {
+    match fs::rename(log, log.with_extension("log.old")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(SandboxError::io("rename", log)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The last lines of a log, about as much as a person reads.
 pub(crate) fn tail(path: &Path) -> String {
     const KEEP: u64 = 2_000;

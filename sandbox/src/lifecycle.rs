@@ -57,11 +57,17 @@ impl Sandbox {
             });
         }
         let root = files::state_home()?.join("sandbox").join(name);
-        Ok(Self {
+        Ok(Self::in_directory(name, root, program))
+    }
+
+    /// A sandbox with a directory of the caller's choice, which must be an absolute path.
+    #[must_use]
+    pub fn in_directory(name: &str, root: PathBuf, program: &Path) -> Self {
+        Self {
             name: name.to_owned(),
             layout: Layout { root },
             program: program.to_owned(),
-        })
+        }
     }
 
     /// Names of all sandboxes that this user has, running or not, sorted.
@@ -170,6 +176,7 @@ impl Sandbox {
     fn spawn_supervisor(&self) -> Result<tokio::process::Child, SandboxError> {
         files::private_directory(&self.layout.logs())?;
         let path = self.layout.log("supervisor");
+        files::set_aside(&path)?;
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)

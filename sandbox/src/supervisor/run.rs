@@ -288,7 +288,9 @@ async fn wait_for_predecessor(name: &str, layout: &Layout) -> Result<(), Sandbox
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(())
+    Program::ALL
+        .iter()
+        .try_for_each(|program| files::set_aside(&layout.log(program.file_name())))
 }
 
 async fn wait_until_usable(client: &kube::Client, count: u16) -> Result<(), SandboxError> {
