@@ -45,11 +45,37 @@ pub fn digest_of(value: &Value) -> String {
     format!("sha256:{digits}")
 }
 
+/// Protects texts that look like substitutions of ours.
+fn escape(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            *text = crate::substitute::escaped(text);
+        }
+        Value::Array(items) => items.iter_mut().for_each(escape),
+        Value::Object(object) => object.values_mut().for_each(escape),
+        _ => {}
+    }
+}
+
 impl Pipeline {
     /// The pipeline as JSON, every default written out.
     pub fn to_value(&self) -> Value {
         // Every map has text keys and every number is finite, so that this cannot fail.
         serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+
+    /// The pipeline as a pipeline file, every default written out. Loading it gives the same pipeline.
+    pub fn to_yaml(&self) -> String {
+        let mut value = self.to_value();
+        // What looks like a substitution by now is meant as it stands; the kafka section has none.
+        if let Some(sections) = value.get_mut("spec").and_then(Value::as_object_mut) {
+            sections
+                .iter_mut()
+                .filter(|(name, _)| *name != "kafka")
+                .for_each(|(_, section)| escape(section));
+        }
+        // A JSON value always has a YAML form.
+        serde_norway::to_string(&value).unwrap_or_default()
     }
 
     /// The pipeline's fingerprint: the same for the same declarations, however the file is written.

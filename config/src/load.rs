@@ -95,9 +95,11 @@ pub fn load(
     if report.has_errors() {
         return Err(report.finish());
     }
+    // Namespaces are made from spec.namespaces alone, so that who deletes them is never in doubt.
     let manifests = |objects: &[ObjectNode]| {
         objects
             .iter()
+            .filter(|object| object.kind() != "Namespace")
             .map(ObjectNode::to_manifest)
             .collect::<Vec<_>>()
     };
@@ -138,9 +140,8 @@ fn read_text(files: &dyn FileSource, file: &str) -> Result<String, Diagnostics> 
     let bytes = files.read(file).map_err(|error| {
         refuse(match &error {
             SourceError::Missing => {
-                Diagnostic::error(codes::UNREADABLE, format!("there is no file {name}")).help(
-                    "name another file with --file, or leave it out to use the built-in blueprint",
-                )
+                Diagnostic::error(codes::UNREADABLE, format!("there is no file {name}"))
+                    .help("check the name; without a file, pipectl takes the built-in blueprint")
             }
             SourceError::IsDirectory => Diagnostic::error(
                 codes::IS_DIRECTORY,

@@ -196,20 +196,17 @@ impl Reader<'_> {
                 "" => "this document".to_owned(),
                 kind => format!("this {kind}"),
             };
-            let generated = object.field(&["metadata", "generateName"]).is_some();
             let message = format!("{what} has no {}", missing.join(" and no "));
-            let diagnostic = Diagnostic::error(codes::NOT_AN_OBJECT, message);
+            let help = if object.field(&["metadata", "generateName"]).is_some() {
+                "give it a name instead of generateName, so that it can be found again".to_owned()
+            } else if missing.len() < fields.len() {
+                format!("add {}", missing.join(" and "))
+            } else {
+                "every document of a manifest is a Kubernetes object; remove what is not".to_owned()
+            };
             self.report.push(
                 span,
-                if generated {
-                    diagnostic.help(
-                        "give it a name instead of generateName, so that it can be found again",
-                    )
-                } else {
-                    diagnostic.help(
-                        "every document of a manifest is a Kubernetes object; remove what is not",
-                    )
-                },
+                Diagnostic::error(codes::NOT_AN_OBJECT, message).help(help),
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     report::Report,
-    yaml::{Content, Node, Span},
+    yaml::{Content, Node, Path, Segment, Span},
 };
 
 /// Words in the names of things that are secret.
@@ -138,6 +138,27 @@ fn collect(node: &Node, name: Option<&str>, found: &mut Vec<LiteralSecret>) {
 pub(crate) fn hide_secrets(node: &Node, report: &mut Report) {
     for secret in literal_secrets(node) {
         report.hide(secret.span);
+    }
+    // Where a reference belongs, someone may have written the secret itself.
+    node.visit(&Path::default(), &mut |path, node| {
+        if matches!(node.content, Content::Scalar { .. }) && is_place_of_reference(path) {
+            report.hide(node.span);
+        }
+    });
+}
+
+/// Whether `secretRef: ...` or a value of `spec.secrets[...].data` is at this path.
+fn is_place_of_reference(path: &Path) -> bool {
+    match path.segments() {
+        [
+            Segment::Key(spec),
+            Segment::Key(secrets),
+            _,
+            Segment::Key(data),
+            _,
+        ] => spec == "spec" && secrets == "secrets" && data == "data",
+        [.., Segment::Key(last)] => last == "secretRef",
+        _ => false,
     }
 }
 

@@ -200,6 +200,8 @@ impl<'a> Shape<'a> {
             .get("additionalProperties")
             .unwrap_or(&Value::Bool(true));
         let mut result = Map::new();
+        // Fields that a misspelt one most likely stands for; that they are missing follows from the slip.
+        let mut meant: Vec<&str> = Vec::new();
         for (key, node) in entries {
             let path = path.key(&key.text);
             if let Some(schema) = properties.and_then(|properties| properties.get(&key.text)) {
@@ -211,7 +213,7 @@ impl<'a> Shape<'a> {
                     result.insert(key.text.clone(), value);
                 }
             } else {
-                self.unknown_field(key, properties, &path, entries);
+                meant.extend(self.unknown_field(key, properties, &path, entries));
             }
         }
         let mut complete = true;
@@ -227,7 +229,7 @@ impl<'a> Shape<'a> {
             }
             complete = false;
             // A field that is there but wrong has had its finding.
-            if !entries.iter().any(|(key, _)| key.text == name) {
+            if !meant.contains(&name) && !entries.iter().any(|(key, _)| key.text == name) {
                 let place = if path.segments().is_empty() {
                     "the file".to_owned()
                 } else {
@@ -256,14 +258,15 @@ impl<'a> Shape<'a> {
         complete.then_some(Value::Object(result))
     }
 
+    /// A finding about a field that is not known; returns the one that was most likely meant.
     fn unknown_field(
         &mut self,
         key: &Key,
-        properties: Option<&Map<String, Value>>,
+        properties: Option<&'a Map<String, Value>>,
         path: &Path,
         entries: &[(Key, Node)],
-    ) {
-        let known: Vec<&str> = properties
+    ) -> Option<&'a str> {
+        let known: Vec<&'a str> = properties
             .into_iter()
             .flat_map(Map::keys)
             .map(String::as_str)
@@ -286,15 +289,17 @@ impl<'a> Shape<'a> {
             codes::UNKNOWN_FIELD,
             format!("unknown field '{}' {place}", key.text),
         );
-        let diagnostic = match nearest(&key.text, free) {
-            Some(candidate) => diagnostic
-                .label("not known here")
-                .help(format!("did you mean {candidate}?")),
-            None => diagnostic
-                .label("not known here")
-                .help(format!("known here: {}", known.join(", "))),
+        let meant = nearest(&key.text, free);
+        let help = match meant {
+            Some(candidate) => format!("did you mean {candidate}?"),
+            None => format!("known here: {}", known.join(", ")),
         };
-        self.refuse(path, key.span, diagnostic);
+        self.refuse(
+            path,
+            key.span,
+            diagnostic.label("not known here").help(help),
+        );
+        meant
     }
 
     fn wrong_type(
@@ -311,7 +316,11 @@ impl<'a> Shape<'a> {
         let message = format!(
             "{} must be {expected}, not {}",
             name_of(path),
-            node.describe()
+            if expected == "a whole number" && node.describe() == "a number" {
+                "a fraction"
+            } else {
+                node.describe()
+            }
         );
         let diagnostic =
             Diagnostic::error(codes::WRONG_TYPE, message).label(format!("expected {expected}"));

@@ -20,6 +20,13 @@ pub(crate) struct Substitutions {
 
 const ROOTS: [&str; 2] = ["kafka.", "pipeline."];
 
+/// The text with every substitution of ours protected, so that replacing gives the text itself again.
+pub(crate) fn escaped(text: &str) -> String {
+    ROOTS.iter().fold(text.to_owned(), |text, root| {
+        text.replace(&format!("${{{root}"), &format!("$${{{root}"))
+    })
+}
+
 impl Substitutions {
     pub(crate) fn new(pipeline_name: &str, kafka: Option<&Kafka>) -> Self {
         let mut values = vec![("pipeline.name".to_owned(), pipeline_name.to_owned())];

@@ -6,7 +6,11 @@ pub(crate) fn nearest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let folded = fold(word);
-    let limit = (folded.chars().count() / 3).clamp(1, 3);
+    // In a word of one or two letters, everything is near everything.
+    let limit = match folded.chars().count() {
+        0..=2 => 0,
+        length => (length / 3).clamp(1, 3),
+    };
     candidates
         .into_iter()
         .map(|candidate| {

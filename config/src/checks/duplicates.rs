@@ -3,67 +3,75 @@
 use super::Context;
 use crate::{
     diagnostics::{Diagnostic, codes},
+    report::Report,
     yaml::{Path, Span, at},
 };
 use std::collections::HashMap;
 
-/// Finds repetitions and remembers where each thing was first.
+/// Kinds of objects that belong to no namespace. Only for words and comparisons; what is namespaced, discovery says.
+const CLUSTER_KINDS: [&str; 9] = [
+    "Namespace",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "StorageClass",
+    "PersistentVolume",
+    "PriorityClass",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
+
+/// Finds repetitions and remembers where each thing was first; `None` for what pipectl fills in itself.
 struct Seen {
-    first: HashMap<String, Span>,
+    first: HashMap<String, Option<Span>>,
     findings: Vec<(Span, Diagnostic)>,
 }
 
 impl Seen {
-    fn new() -> Self {
-        Self {
-            first: HashMap::new(),
-            findings: Vec::new(),
-        }
-    }
-
     /// Takes in something that must not come twice; `what` names it in full.
-    fn add(&mut self, what: String, span: Span, file: &str) {
-        match self.first.get(&what) {
-            Some(first) => {
-                let help = if first.text == span.text {
-                    format!("the first is on line {}", first.line)
-                } else {
-                    format!("the first is on line {} of {file}", first.line)
-                };
-                self.findings.push((
-                    span,
-                    Diagnostic::error(codes::DUPLICATE, format!("{what} is declared twice"))
-                        .help(help),
-                ));
+    fn add(&mut self, what: String, span: Option<Span>, report: &Report) {
+        let Some(first) = self.first.get(&what) else {
+            self.first.insert(what, span);
+            return;
+        };
+        let Some(place) = span.or(*first) else { return };
+        let help = match first {
+            None => "pipectl itself uses the name".to_owned(),
+            Some(first) if first.text == place.text => {
+                format!("the first is on line {}", first.line)
             }
-            None => {
-                self.first.insert(what, span);
-            }
-        }
+            Some(first) => format!(
+                "the first is on line {} of {}",
+                first.line,
+                report.text_name(first.text)
+            ),
+        };
+        let diagnostic = Diagnostic::error(codes::DUPLICATE, format!("{what} is declared twice"));
+        self.findings.push((place, diagnostic.help(help)));
     }
 }
 
 pub(super) fn check(context: &mut Context<'_>) {
-    let mut seen = Seen::new();
+    let mut seen = Seen {
+        first: HashMap::new(),
+        findings: Vec::new(),
+    };
     for (what, path) in declared(context) {
-        seen.add(what, context.tree.span_at(&path), "");
+        let span = context.is_set(&path).then(|| context.tree.span_at(&path));
+        seen.add(what, span, context.report);
     }
     for (namespace, object) in context.owned_objects() {
         let group = object.text(&["apiVersion"]).unwrap_or_default();
-        let group = group.rsplit_once('/').map_or("", |(group, _)| group);
-        let namespace = object.namespace().unwrap_or(namespace);
-        let slash = if group.is_empty() { "" } else { "/" };
-        let what = format!(
-            "{group}{slash}{} {} in namespace {namespace}",
-            object.kind(),
-            object.name()
-        );
-        let first_file = seen
-            .first
-            .get(&what)
-            .map(|span| context.report.text_name(span.text).to_owned())
-            .unwrap_or_default();
-        seen.add(what, object.span, &first_file);
+        let group = group
+            .rsplit_once('/')
+            .map_or(String::new(), |(group, _)| format!("{group}/"));
+        let place = if CLUSTER_KINDS.contains(&object.kind()) {
+            String::new()
+        } else {
+            format!(" in namespace {}", object.namespace().unwrap_or(namespace))
+        };
+        let what = format!("{group}{} {}{place}", object.kind(), object.name());
+        seen.add(what, Some(object.span), context.report);
     }
     for (span, diagnostic) in seen.findings {
         context.at_span(span, diagnostic);

@@ -161,8 +161,9 @@ fn min_in_sync(context: &mut Context<'_>, kafka: &Kafka, index: usize, path: &Pa
         )
     } else {
         format!(
-            "topic {} has {copies} copies, but the cluster's min.insync.replicas is {minimum}",
-            topic.name
+            "topic {} has {copies} {}, but the cluster's min.insync.replicas is {minimum}",
+            topic.name,
+            if copies == 1 { "copy" } else { "copies" }
         )
     };
     let diagnostic = Diagnostic::error(codes::MIN_IN_SYNC, message)

@@ -109,8 +109,17 @@ pub(super) fn declared(context: &mut Context<'_>) {
                 .map_or(object.span, |node| node.span);
             findings.push((span, finding(name)));
         }
-        if object.kind() == "Namespace" && undeclared(object.name()) {
-            let diagnostic = finding(object.name());
+        if object.kind() == "Namespace" {
+            let diagnostic = if undeclared(object.name()) {
+                finding(object.name())
+            } else {
+                let message = format!(
+                    "this Namespace is left out, since {} is declared under spec.namespaces",
+                    object.name()
+                );
+                Diagnostic::warning(codes::NO_EFFECT, message)
+                    .help("remove it here, and put its labels into spec.namespaces")
+            };
             findings.push((
                 object.span,
                 diagnostic.label("pipectl creates and deletes namespaces itself"),

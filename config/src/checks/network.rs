@@ -41,6 +41,23 @@ fn range_finding(message: &str) -> Diagnostic {
 pub(super) fn ranges(context: &mut Context<'_>) {
     let spec = &context.pipeline.spec;
     let path = at!["spec", "network", "cidr"];
+    // An existing VPC has a range of its own, and this one means nothing.
+    match spec.network.existing_vpc {
+        Some(_) => {}
+        None => vpc_range(context, &path),
+    }
+    for (index, cidr) in spec.cluster.public_access_cidrs.iter().enumerate() {
+        if let Err(message) = parse_range(cidr) {
+            context.at(
+                &at!["spec", "cluster", "publicAccessCidrs", index],
+                range_finding(&message),
+            );
+        }
+    }
+}
+
+fn vpc_range(context: &mut Context<'_>, path: &Path) {
+    let spec = &context.pipeline.spec;
     match parse_range(&spec.network.cidr) {
         Ok((address, length)) => {
             if !(16..=24).contains(&length) {
@@ -49,7 +66,7 @@ pub(super) fn ranges(context: &mut Context<'_>) {
                     format!("a VPC with /{length} cannot hold pipectl's subnets"),
                 );
                 context.at(
-                    &path,
+                    path,
                     diagnostic
                         .label("from /16 to /24")
                         .help("take a range such as 10.0.0.0/16"),
@@ -59,18 +76,10 @@ pub(super) fn ranges(context: &mut Context<'_>) {
                     codes::CIDR,
                     format!("{} is not a private range", spec.network.cidr),
                 );
-                context.at(&path, diagnostic.help("addresses of others in it become unreachable; take one in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"));
+                context.at(path, diagnostic.help("addresses of others in it become unreachable; take one in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"));
             }
         }
-        Err(message) => context.at(&path, range_finding(&message)),
-    }
-    for (index, cidr) in spec.cluster.public_access_cidrs.iter().enumerate() {
-        if let Err(message) = parse_range(cidr) {
-            context.at(
-                &at!["spec", "cluster", "publicAccessCidrs", index],
-                range_finding(&message),
-            );
-        }
+        Err(message) => context.at(path, range_finding(&message)),
     }
 }
 

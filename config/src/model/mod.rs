@@ -64,6 +64,9 @@ pub enum FileKind {
 /// A value that came from [`crate::load`] is complete: what the file left out is filled in, namespaces that a component
 /// needs are listed, and every check has passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(
+    description = "A streaming-data platform as its user declares it: the whole pipeline file."
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pipeline {
     /// The format of the file; always `pipectl.dev/v1`.
@@ -98,9 +101,9 @@ pub struct PipelineSpec {
     pub network: Network,
     /// The Kubernetes cluster; `existing` clusters are taken as they are.
     pub cluster: Cluster,
-    /// Groups of worker nodes.
+    /// Groups of worker nodes. Left out: three nodes of `m6i.large` with 50Gi disks.
     pub node_groups: Vec<NodeGroup>,
-    /// EKS add-ons.
+    /// EKS add-ons. Left out: `vpc-cni`, `coredns`, `kube-proxy`, `eks-pod-identity-agent` and `aws-ebs-csi-driver`.
     pub addons: Vec<Addon>,
     /// The Strimzi operator. Left out, it is installed with its defaults when there is a `kafka` section.
     #[serde(skip_serializing_if = "Option::is_none")]
