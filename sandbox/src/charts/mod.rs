@@ -38,7 +38,11 @@ pub async fn serve(listener: tokio::net::TcpListener, shutdown: CancellationToke
 ///
 /// `crds` is a directory with `strimzi-VERSION/crds/*.yaml` and `spark-operator-VERSION/crds/*.yaml`; a version that
 /// it lacks keeps the definitions made from pipectl's own types.
-pub async fn serve_with(listener: tokio::net::TcpListener, crds: Option<PathBuf>, shutdown: CancellationToken) {
+pub async fn serve_with(
+    listener: tokio::net::TcpListener,
+    crds: Option<PathBuf>,
+    shutdown: CancellationToken,
+) {
     // Compressing some dozens of archives takes longer than a scheduler's thread should be held.
     let built = tokio::task::spawn_blocking(move || Repository::build(crds.as_deref())).await;
     let Ok(repository) = built else {
@@ -60,7 +64,8 @@ pub async fn serve_with(listener: tokio::net::TcpListener, crds: Option<PathBuf>
                 let response = answer(&repository, request.method(), request.uri().path());
                 async move { Ok::<_, Infallible>(response) }
             });
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service);
             tokio::pin!(connection);
             tokio::select! {
                 result = &mut connection => {
@@ -88,11 +93,21 @@ fn answer(repository: &Repository, method: &Method, path: &str) -> Response<Full
     let Some(file) = repository.get(path) else {
         return plain(StatusCode::NOT_FOUND);
     };
-    let body = if method == Method::HEAD { Bytes::new() } else { file.bytes.clone() };
+    let body = if method == Method::HEAD {
+        Bytes::new()
+    } else {
+        file.bytes.clone()
+    };
     let mut response = Response::new(Full::from(body));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(file.content_type));
-    headers.insert(header::CONTENT_LENGTH, header::HeaderValue::from(file.bytes.len()));
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static(file.content_type),
+    );
+    headers.insert(
+        header::CONTENT_LENGTH,
+        header::HeaderValue::from(file.bytes.len()),
+    );
     response
 }
 
@@ -107,8 +122,15 @@ mod tests {
         let index = answer(&repository, &Method::GET, "/strimzi/index.yaml");
         assert_eq!(index.status(), StatusCode::OK);
         let text = index.into_body().collect().await.unwrap().to_bytes();
-        assert!(std::str::from_utf8(&text).unwrap().contains("strimzi-kafka-operator"));
-        assert_eq!(answer(&repository, &Method::GET, "/strimzi/none.tgz").status(), StatusCode::NOT_FOUND);
+        assert!(
+            std::str::from_utf8(&text)
+                .unwrap()
+                .contains("strimzi-kafka-operator")
+        );
+        assert_eq!(
+            answer(&repository, &Method::GET, "/strimzi/none.tgz").status(),
+            StatusCode::NOT_FOUND
+        );
         assert_eq!(
             answer(&repository, &Method::POST, "/strimzi/index.yaml").status(),
             StatusCode::METHOD_NOT_ALLOWED

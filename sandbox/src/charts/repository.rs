@@ -72,11 +72,21 @@ impl Repository {
             self.insert(format!("{path}/{file}"), archive, "application/gzip");
         }
         let index = json!({"apiVersion": "v1", "generated": CREATED, "entries": entries});
-        self.insert(format!("{path}/index.yaml"), index.to_string().into_bytes(), "text/yaml");
+        self.insert(
+            format!("{path}/index.yaml"),
+            index.to_string().into_bytes(),
+            "text/yaml",
+        );
     }
 
     fn insert(&mut self, path: String, bytes: Vec<u8>, content_type: &'static str) {
-        self.files.insert(path, File { bytes: Bytes::from(bytes), content_type });
+        self.files.insert(
+            path,
+            File {
+                bytes: Bytes::from(bytes),
+                content_type,
+            },
+        );
     }
 }
 
@@ -91,14 +101,20 @@ mod tests {
     #[test]
     fn every_chart_of_the_index_is_there_with_its_digest() {
         let repository = Repository::build(None);
-        for (path, chart, newest) in
-            [(STRIMZI_PATH, "strimzi-kafka-operator", "1.2.0"), (SPARK_OPERATOR_PATH, "spark-operator", "2.5.2")]
-        {
+        for (path, chart, newest) in [
+            (STRIMZI_PATH, "strimzi-kafka-operator", "1.2.0"),
+            (SPARK_OPERATOR_PATH, "spark-operator", "2.5.2"),
+        ] {
             let index = &repository.get(&format!("{path}/index.yaml")).unwrap().bytes;
             let index: Value = serde_norway::from_slice(index).unwrap();
             let versions = index["entries"][chart].as_array().unwrap();
             assert_eq!(versions[0]["version"], newest);
-            assert!(versions[0]["description"].as_str().unwrap().contains("stand-in"));
+            assert!(
+                versions[0]["description"]
+                    .as_str()
+                    .unwrap()
+                    .contains("stand-in")
+            );
             for version in versions {
                 let file = version["urls"][0].as_str().unwrap();
                 let archive = &repository.get(&format!("{path}/{file}")).unwrap().bytes;
@@ -110,12 +126,22 @@ mod tests {
     #[test]
     fn the_archives_have_templates_values_and_definitions() {
         let repository = Repository::build(None);
-        let archive = &repository.get("/strimzi/strimzi-kafka-operator-0.47.0.tgz").unwrap().bytes;
+        let archive = &repository
+            .get("/strimzi/strimzi-kafka-operator-0.47.0.tgz")
+            .unwrap()
+            .bytes;
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&archive[..]));
         let names: Vec<String> = archive
             .entries()
             .unwrap()
-            .map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned())
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .collect();
         for expected in [
             "strimzi-kafka-operator/Chart.yaml",
@@ -123,7 +149,10 @@ mod tests {
             "strimzi-kafka-operator/templates/deployment.yaml",
             "strimzi-kafka-operator/crds/kafkas.kafka.strimzi.io.yaml",
         ] {
-            assert!(names.iter().any(|name| name == expected), "{expected} is not among {names:?}");
+            assert!(
+                names.iter().any(|name| name == expected),
+                "{expected} is not among {names:?}"
+            );
         }
     }
 }

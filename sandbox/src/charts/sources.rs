@@ -26,7 +26,8 @@ const OLDEST_STRIMZI: &str = "0.44.0";
 /// webhook).
 const SPARK_OPERATOR: [&str; 3] = ["2.3.0", "2.4.0", "2.5.2"];
 
-const STRIMZI_DESCRIPTION: &str = "The sandbox's stand-in for Strimzi: Kafka's objects on Kubernetes, without Kafka";
+const STRIMZI_DESCRIPTION: &str =
+    "The sandbox's stand-in for Strimzi: Kafka's objects on Kubernetes, without Kafka";
 const SPARK_DESCRIPTION: &str =
     "The sandbox's stand-in for the Spark operator: Spark's objects on Kubernetes, without Spark";
 
@@ -46,10 +47,18 @@ pub(super) fn strimzi_charts(official: Option<&Path>) -> Vec<Chart> {
 }
 
 fn strimzi_chart(release: &Release, official: Option<&Path>) -> Chart {
-    let kafka: Vec<String> = release.kafka.iter().map(|version| format!("\"{version}\"")).collect();
+    let kafka: Vec<String> = release
+        .kafka
+        .iter()
+        .map(|version| format!("\"{version}\""))
+        .collect();
     // Up to 0.x a watched namespace that is the operator's own makes two bindings of one name, which Helm refuses; the
     // values file of 0.47.0 warns of it, that of 1.2.0 doesn't any more.
-    let unique = if at_least(release.strimzi, "1.0.0") { "true" } else { "false" };
+    let unique = if at_least(release.strimzi, "1.0.0") {
+        "true"
+    } else {
+        "false"
+    };
     let fill = |text: &str| {
         text.replace("@VERSION@", release.strimzi)
             .replace("@KAFKA_VERSIONS@", &kafka.join(" "))
@@ -68,7 +77,9 @@ fn strimzi_chart(release: &Release, official: Option<&Path>) -> Chart {
         release.strimzi,
         STRIMZI_DESCRIPTION,
         &templates.map(|(path, text)| (path, fill(text))),
-        crds(official, &format!("strimzi-{}", release.strimzi), || strimzi::crds(release.strimzi)),
+        crds(official, &format!("strimzi-{}", release.strimzi), || {
+            strimzi::crds(release.strimzi)
+        }),
     )
 }
 
@@ -114,14 +125,29 @@ fn chart(
         "description": description,
     });
     let mut files = vec![("Chart.yaml".to_owned(), metadata.to_string().into_bytes())];
-    files.extend(templates.iter().map(|(path, text)| ((*path).to_owned(), text.clone().into_bytes())));
+    files.extend(
+        templates
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), text.clone().into_bytes())),
+    );
     files.extend(crds);
-    Chart { name, version, description, files }
+    Chart {
+        name,
+        version,
+        description,
+        files,
+    }
 }
 
 /// The official definitions of `release` below `dir`, if there are any, else our own.
-fn crds(dir: Option<&Path>, release: &str, own: impl FnOnce() -> Vec<Value>) -> Vec<(String, Vec<u8>)> {
-    let official = dir.map(|dir| dir.join(release).join("crds")).and_then(|dir| std::fs::read_dir(dir).ok());
+fn crds(
+    dir: Option<&Path>,
+    release: &str,
+    own: impl FnOnce() -> Vec<Value>,
+) -> Vec<(String, Vec<u8>)> {
+    let official = dir
+        .map(|dir| dir.join(release).join("crds"))
+        .and_then(|dir| std::fs::read_dir(dir).ok());
     let mut files: Vec<(String, Vec<u8>)> = official
         .into_iter()
         .flatten()
@@ -137,7 +163,10 @@ fn crds(dir: Option<&Path>, release: &str, own: impl FnOnce() -> Vec<Value>) -> 
             .filter_map(|definition| {
                 let name = definition["metadata"]["name"].as_str()?;
                 // JSON is YAML, and Helm reads definitions as YAML.
-                Some((format!("crds/{name}.yaml"), definition.to_string().into_bytes()))
+                Some((
+                    format!("crds/{name}.yaml"),
+                    definition.to_string().into_bytes(),
+                ))
             })
             .collect();
     }

@@ -53,13 +53,21 @@ impl Follower {
     /// A follower that tells its changes to `changes`.
     #[must_use]
     pub fn new(client: kube::Client, changes: UnboundedSender<Change>) -> Self {
-        Follower { client, changes, watches: JoinSet::new() }
+        Follower {
+            client,
+            changes,
+            watches: JoinSet::new(),
+        }
     }
 
     /// Watches every object of a kind that the label selector fits (an empty selector fits all).
     pub fn follow(&mut self, resource: &ApiResource, selector: &str) -> Feed {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), resource);
-        let config = if selector.is_empty() { Config::default() } else { Config::default().labels(selector) };
+        let config = if selector.is_empty() {
+            Config::default()
+        } else {
+            Config::default().labels(selector)
+        };
         let writer = reflector::store::Writer::new(resource.clone());
         let store = writer.as_reader();
         let changes = self.changes.clone();
@@ -78,7 +86,14 @@ impl Follower {
                         continue;
                     }
                 };
-                if changes.send(Change { kind: kind.clone(), object, deleted }).is_err() {
+                if changes
+                    .send(Change {
+                        kind: kind.clone(),
+                        object,
+                        deleted,
+                    })
+                    .is_err()
+                {
                     break;
                 }
             }

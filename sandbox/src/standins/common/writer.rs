@@ -61,7 +61,11 @@ impl Writer {
     /// A writer that calls itself `manager`.
     #[must_use]
     pub fn new(client: kube::Client, manager: &'static str) -> Self {
-        Writer { client, manager, written: Mutex::new(HashMap::new()) }
+        Writer {
+            client,
+            manager,
+            written: Mutex::new(HashMap::new()),
+        }
     }
 
     fn api(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<DynamicObject> {
@@ -86,7 +90,8 @@ impl Writer {
     /// Whether an object was applied and not forgotten since.
     #[must_use]
     pub fn wrote(&self, kind: &str, namespace: &str, name: &str) -> bool {
-        self.written().contains_key(&(kind.to_owned(), namespace.to_owned(), name.to_owned()))
+        self.written()
+            .contains_key(&(kind.to_owned(), namespace.to_owned(), name.to_owned()))
     }
 
     fn written(&self) -> std::sync::MutexGuard<'_, HashMap<Key, String>> {
@@ -106,9 +111,17 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server refuses it or cannot be reached.
-    pub async fn apply_as(&self, resource: &ApiResource, desired: &Value) -> Result<(), WriteError> {
+    pub async fn apply_as(
+        &self,
+        resource: &ApiResource,
+        desired: &Value,
+    ) -> Result<(), WriteError> {
         let (namespace, name) = identity(desired)?;
-        let key = (resource.kind.clone(), namespace.unwrap_or_default().to_owned(), name.to_owned());
+        let key = (
+            resource.kind.clone(),
+            namespace.unwrap_or_default().to_owned(),
+            name.to_owned(),
+        );
         let digest = digest(desired);
         if self.written().get(&key) == Some(&digest) {
             return Ok(());
@@ -126,12 +139,24 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server refuses it or cannot be reached.
-    pub async fn create(&self, resource: &ApiResource, desired: &Value) -> Result<bool, WriteError> {
+    pub async fn create(
+        &self,
+        resource: &ApiResource,
+        desired: &Value,
+    ) -> Result<bool, WriteError> {
         let (namespace, name) = identity(desired)?;
-        let object: DynamicObject =
-            serde_json::from_value(desired.clone()).map_err(|error| WriteError::Malformed(error.to_string()))?;
-        let key = (resource.kind.clone(), namespace.unwrap_or_default().to_owned(), name.to_owned());
-        match self.api(resource, namespace).create(&self.create_parameters(), &object).await {
+        let object: DynamicObject = serde_json::from_value(desired.clone())
+            .map_err(|error| WriteError::Malformed(error.to_string()))?;
+        let key = (
+            resource.kind.clone(),
+            namespace.unwrap_or_default().to_owned(),
+            name.to_owned(),
+        );
+        match self
+            .api(resource, namespace)
+            .create(&self.create_parameters(), &object)
+            .await
+        {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
             Err(source) => Err(failed("create", &key, source)),
@@ -139,7 +164,10 @@ impl Writer {
     }
 
     fn create_parameters(&self) -> PostParams {
-        PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() }
+        PostParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..PostParams::default()
+        }
     }
 
     /// Merges `change` into an object; an object that is gone is no error.
@@ -153,9 +181,16 @@ impl Writer {
         name: &str,
         change: &Value,
     ) -> Result<(), WriteError> {
-        let parameters = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+        let parameters = PatchParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..PatchParams::default()
+        };
         let key = (resource.kind.clone(), namespace.to_owned(), name.to_owned());
-        match self.api(resource, Some(namespace)).patch(name, &parameters, &Patch::Merge(change)).await {
+        match self
+            .api(resource, Some(namespace))
+            .patch(name, &parameters, &Patch::Merge(change))
+            .await
+        {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(source) => Err(failed("patch", &key, source)),
@@ -176,7 +211,11 @@ impl Writer {
     ) -> Result<(), WriteError> {
         let name = current.metadata.name.clone().unwrap_or_default();
         let namespace = current.metadata.namespace.clone().unwrap_or_default();
-        let key = (format!("status {}", resource.kind), namespace.clone(), name.clone());
+        let key = (
+            format!("status {}", resource.kind),
+            namespace.clone(),
+            name.clone(),
+        );
         let old = &current.data["status"];
         let uid = current.metadata.uid.clone().unwrap_or_default();
         // Times are not part of what is compared: they say when the rest changed.
@@ -195,7 +234,10 @@ impl Writer {
                 fields.entry(gone.clone()).or_insert(Value::Null);
             }
         }
-        let parameters = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+        let parameters = PatchParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..PatchParams::default()
+        };
         let result = self
             .api(resource, Some(&namespace))
             .patch_status(&name, &parameters, &Patch::Merge(json!({"status": patch})))
@@ -223,9 +265,16 @@ impl Writer {
         let name = current.metadata.name.clone().unwrap_or_default();
         let namespace = current.metadata.namespace.clone().unwrap_or_default();
         let key = (resource.kind.clone(), namespace.clone(), name.clone());
-        let parameters = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+        let parameters = PatchParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..PatchParams::default()
+        };
         let patch = json!({"status": fields});
-        match self.api(resource, Some(&namespace)).patch_status(&name, &parameters, &Patch::Merge(patch)).await {
+        match self
+            .api(resource, Some(&namespace))
+            .patch_status(&name, &parameters, &Patch::Merge(patch))
+            .await
+        {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
             Err(source) => Err(failed("patch the status of", &key, source)),
@@ -236,16 +285,32 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server refuses it or cannot be reached.
-    pub async fn delete(&self, resource: &ApiResource, object: &DynamicObject) -> Result<(), WriteError> {
+    pub async fn delete(
+        &self,
+        resource: &ApiResource,
+        object: &DynamicObject,
+    ) -> Result<(), WriteError> {
         let name = object.metadata.name.clone().unwrap_or_default();
         let namespace = object.metadata.namespace.clone();
-        let key = (resource.kind.clone(), namespace.clone().unwrap_or_default(), name.clone());
-        let parameters = DeleteParams::default()
-            .preconditions(Preconditions { uid: object.metadata.uid.clone(), resource_version: None });
+        let key = (
+            resource.kind.clone(),
+            namespace.clone().unwrap_or_default(),
+            name.clone(),
+        );
+        let parameters = DeleteParams::default().preconditions(Preconditions {
+            uid: object.metadata.uid.clone(),
+            resource_version: None,
+        });
         self.forget(&key.0, &key.1, &key.2);
-        match self.api(resource, namespace.as_deref()).delete(&name, &parameters).await {
+        match self
+            .api(resource, namespace.as_deref())
+            .delete(&name, &parameters)
+            .await
+        {
             Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
+                Ok(())
+            }
             Err(source) => Err(failed("delete", &key, source)),
         }
     }
@@ -262,7 +327,9 @@ fn failed(verb: &'static str, key: &Key, source: kube::Error) -> WriteError {
 }
 
 fn identity(object: &Value) -> Result<(Option<&str>, &str), WriteError> {
-    let name = object["metadata"]["name"].as_str().ok_or_else(|| WriteError::Malformed(object.to_string()))?;
+    let name = object["metadata"]["name"]
+        .as_str()
+        .ok_or_else(|| WriteError::Malformed(object.to_string()))?;
     Ok((object["metadata"]["namespace"].as_str(), name))
 }
 
@@ -276,18 +343,29 @@ pub fn digest(value: &Value) -> String {
 /// The time now, UTC, to the second, in RFC 3339.
 #[must_use]
 pub fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 /// Conditions whose type, status and reason stay keep their old time; the others get `time`.
 fn keep_transition_times(status: &mut Value, old: &Value, time: &str) {
-    let Some(conditions) = status["conditions"].as_array_mut() else { return };
-    let before = old["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let Some(conditions) = status["conditions"].as_array_mut() else {
+        return;
+    };
+    let before = old["conditions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     for condition in conditions {
         let same = before.iter().find(|earlier| {
-            ["type", "status", "reason"].iter().all(|field| earlier[*field] == condition[*field])
+            ["type", "status", "reason"]
+                .iter()
+                .all(|field| earlier[*field] == condition[*field])
         });
-        let kept = same.and_then(|earlier| earlier["lastTransitionTime"].as_str()).unwrap_or(time);
+        let kept = same
+            .and_then(|earlier| earlier["lastTransitionTime"].as_str())
+            .unwrap_or(time);
         condition["lastTransitionTime"] = json!(kept);
     }
 }

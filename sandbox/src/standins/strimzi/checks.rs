@@ -35,13 +35,17 @@ pub(super) fn mode(kafka: &DynamicObject, settings: &Settings) -> Result<(), Ref
 pub(super) fn version(spec: &KafkaSpec, settings: &Settings) -> Result<(String, String), Refusal> {
     let release = releases::find(&settings.version);
     let supported: Vec<String> = if settings.kafka_images.is_empty() {
-        release.map(|release| release.kafka.iter().map(|one| (*one).to_owned()).collect()).unwrap_or_default()
+        release
+            .map(|release| release.kafka.iter().map(|one| (*one).to_owned()).collect())
+            .unwrap_or_default()
     } else {
         let mut versions: Vec<String> = settings.kafka_images.keys().cloned().collect();
         versions.sort_by(|left, right| releases::compare(left, right));
         versions
     };
-    let default = release.map(|release| release.default_kafka.to_owned()).or_else(|| supported.last().cloned());
+    let default = release
+        .map(|release| release.default_kafka.to_owned())
+        .or_else(|| supported.last().cloned());
     let version = spec.kafka.version.clone().or(default).unwrap_or_default();
     if !supported.contains(&version) {
         return Err(Refusal::new(
@@ -73,7 +77,11 @@ pub(super) fn pools(cluster: &str, pools: &[(Pool, KafkaNodePoolStatus)]) -> Res
             ),
         ));
     }
-    let lacks = |role: Role| !pools.iter().any(|(pool, _)| pool.has(role) && pool.spec.replicas > 0);
+    let lacks = |role: Role| {
+        !pools
+            .iter()
+            .any(|(pool, _)| pool.has(role) && pool.spec.replicas > 0)
+    };
     let mut errors = Vec::new();
     for (role, name) in [(Role::Broker, "broker"), (Role::Controller, "controller")] {
         if lacks(role) {
@@ -83,12 +91,20 @@ pub(super) fn pools(cluster: &str, pools: &[(Pool, KafkaNodePoolStatus)]) -> Res
         }
     }
     for (pool, _) in pools {
-        if pool.spec.storage.kind == StorageType::PersistentClaim && pool.spec.storage.size.is_none() {
-            errors.push(format!("The size is mandatory for a persistent-claim storage of KafkaNodePool {}", pool.name));
+        if pool.spec.storage.kind == StorageType::PersistentClaim
+            && pool.spec.storage.size.is_none()
+        {
+            errors.push(format!(
+                "The size is mandatory for a persistent-claim storage of KafkaNodePool {}",
+                pool.name
+            ));
         }
         for volume in &pool.spec.storage.volumes {
             if volume.id.is_none() {
-                errors.push(format!("Every volume of the JBOD storage of KafkaNodePool {} needs an id", pool.name));
+                errors.push(format!(
+                    "Every volume of the JBOD storage of KafkaNodePool {} needs an id",
+                    pool.name
+                ));
             }
         }
     }
@@ -97,14 +113,20 @@ pub(super) fn pools(cluster: &str, pools: &[(Pool, KafkaNodePoolStatus)]) -> Res
     }
     Err(Refusal::new(
         "InvalidResourceException",
-        format!("The Kafka cluster {cluster} is invalid: [{}]", errors.join(", ")),
+        format!(
+            "The Kafka cluster {cluster} is invalid: [{}]",
+            errors.join(", ")
+        ),
     ))
 }
 
 /// Names and ports of listeners are unique.
 pub(super) fn listeners(spec: &KafkaSpec) -> Result<(), Refusal> {
     let listeners = &spec.kafka.listeners;
-    let names: BTreeSet<&str> = listeners.iter().map(|listener| listener.name.as_str()).collect();
+    let names: BTreeSet<&str> = listeners
+        .iter()
+        .map(|listener| listener.name.as_str())
+        .collect();
     let ports: BTreeSet<i32> = listeners.iter().map(|listener| listener.port).collect();
     let mut errors = Vec::new();
     if names.len() != listeners.len() {
@@ -119,7 +141,10 @@ pub(super) fn listeners(spec: &KafkaSpec) -> Result<(), Refusal> {
     if errors.is_empty() {
         return Ok(());
     }
-    Err(Refusal::new("InvalidResourceException", format!("Kafka listeners are invalid: [{}]", errors.join(", "))))
+    Err(Refusal::new(
+        "InvalidResourceException",
+        format!("Kafka listeners are invalid: [{}]", errors.join(", ")),
+    ))
 }
 
 /// Settings that ask for more replicas than there are brokers.
@@ -162,12 +187,22 @@ pub(super) fn warnings(
     brokers: usize,
 ) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
-    let api_version = kafka.types.as_ref().map(|types| types.api_version.as_str()).unwrap_or_default();
+    let api_version = kafka
+        .types
+        .as_ref()
+        .map(|types| types.api_version.as_str())
+        .unwrap_or_default();
     for (field, path) in [
         (kafka.data["spec"].get("zookeeper"), "spec.zookeeper"),
         (kafka.data["spec"].get("jmxTrans"), "spec.jmxTrans"),
-        (kafka.data["spec"]["kafka"].get("replicas"), "spec.kafka.replicas"),
-        (kafka.data["spec"]["kafka"].get("storage"), "spec.kafka.storage"),
+        (
+            kafka.data["spec"]["kafka"].get("replicas"),
+            "spec.kafka.replicas",
+        ),
+        (
+            kafka.data["spec"]["kafka"].get("storage"),
+            "spec.kafka.storage",
+        ),
     ] {
         if field.is_some() {
             let name = path.rsplit('.').next().unwrap_or(path);
@@ -178,9 +213,13 @@ pub(super) fn warnings(
         }
     }
     if brokers > 1 {
-        for (option, reason) in
-            [("default.replication.factor", "KafkaDefaultReplicationFactor"), ("min.insync.replicas", "KafkaMinInsyncReplicas")]
-        {
+        for (option, reason) in [
+            (
+                "default.replication.factor",
+                "KafkaDefaultReplicationFactor",
+            ),
+            ("min.insync.replicas", "KafkaMinInsyncReplicas"),
+        ] {
             if !spec.kafka.config.contains_key(option) {
                 found.push((
                     reason,
@@ -192,8 +231,11 @@ pub(super) fn warnings(
             }
         }
     }
-    let controllers: i32 =
-        pools.iter().filter(|(pool, _)| pool.has(Role::Controller)).map(|(pool, _)| pool.spec.replicas).sum();
+    let controllers: i32 = pools
+        .iter()
+        .filter(|(pool, _)| pool.has(Role::Controller))
+        .map(|(pool, _)| pool.spec.replicas)
+        .sum();
     if controllers % 2 == 0 {
         found.push((
             "KafkaKRaftControllerNodeCount",
@@ -204,7 +246,9 @@ pub(super) fn warnings(
         ));
     }
     for (pool, _) in pools {
-        let ephemeral = volumes(&pool.spec.storage).iter().any(|(_, volume)| volume.kind == StorageType::Ephemeral);
+        let ephemeral = volumes(&pool.spec.storage)
+            .iter()
+            .any(|(_, volume)| volume.kind == StorageType::Ephemeral);
         if ephemeral && pool.spec.replicas == 1 {
             found.push((
                 "KafkaStorage",
@@ -234,13 +278,18 @@ pub(super) fn storage_change_allowed(before: &Storage, after: &Storage) -> bool 
             (Some(earlier), Some(later)) => later >= earlier,
             _ => true,
         };
-        earlier.kind == later.kind && earlier.class == later.class && earlier.selector == later.selector && grows
+        earlier.kind == later.kind
+            && earlier.class == later.class
+            && earlier.selector == later.selector
+            && grows
     })
 }
 
 /// A quantity of storage in bytes.
 pub(super) fn bytes(quantity: &str) -> Option<u128> {
-    let digits = quantity.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(quantity.len());
+    let digits = quantity
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(quantity.len());
     let (number, unit) = quantity.split_at(digits);
     let factor: u128 = match unit {
         "" => 1,
@@ -275,10 +324,15 @@ mod tests {
         let settings = sample("0.47.0");
         let refusal = version(&spec("3.7.0"), &settings).unwrap_err();
         assert_eq!(refusal.reason, "UnsupportedKafkaVersionException");
-        assert!(refusal.message.contains("3.9.0, 3.9.1, 4.0.0"), "{}", refusal.message);
+        assert!(
+            refusal.message.contains("3.9.0, 3.9.1, 4.0.0"),
+            "{}",
+            refusal.message
+        );
         let (_, image) = version(&spec("3.9.0"), &settings).unwrap();
         assert_eq!(image, "quay.io/strimzi/kafka:0.47.0-kafka-3.9.0");
-        let default: KafkaSpec = serde_json::from_value(json!({"kafka": {"listeners": []}})).unwrap();
+        let default: KafkaSpec =
+            serde_json::from_value(json!({"kafka": {"listeners": []}})).unwrap();
         assert_eq!(version(&default, &settings).unwrap().0, "4.0.0");
     }
 
@@ -295,9 +349,14 @@ mod tests {
     #[test]
     fn replication_beyond_the_brokers_is_refused() {
         let mut spec = spec("4.0.0");
-        spec.kafka.config.insert("default.replication.factor".into(), json!("3"));
+        spec.kafka
+            .config
+            .insert("default.replication.factor".into(), json!("3"));
         assert!(replication(&spec, 3).is_ok());
-        assert_eq!(replication(&spec, 1).unwrap_err().reason, "InvalidResourceException");
+        assert_eq!(
+            replication(&spec, 1).unwrap_err().reason,
+            "InvalidResourceException"
+        );
     }
 
     #[test]

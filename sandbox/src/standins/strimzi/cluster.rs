@@ -27,7 +27,10 @@ impl Refusal {
     /// A refusal.
     #[must_use]
     pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Refusal { reason, message: message.into() }
+        Refusal {
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -122,8 +125,14 @@ impl<'a> Cluster<'a> {
         let brokers = count(&pools, Role::Broker);
         checks::replication(&spec, brokers)?;
         warnings.extend(checks::warnings(kafka, &spec, &pools, brokers));
-        let known = kafka.data["status"]["clusterId"].as_str().map(str::to_owned);
-        let of_pool = || pools.iter().find_map(|(_, status)| status.cluster_id.clone());
+        let known = kafka.data["status"]["clusterId"]
+            .as_str()
+            .map(str::to_owned);
+        let of_pool = || {
+            pools
+                .iter()
+                .find_map(|(_, status)| status.cluster_id.clone())
+        };
         let cluster_id = known.or_else(of_pool).unwrap_or_else(new_cluster_id);
         let mut pools = pools;
         if annotation(kafka, "strimzi.io/skip-broker-scaledown-check") != Some("true") {
@@ -147,7 +156,9 @@ impl<'a> Cluster<'a> {
 
     /// Every node, pool by pool.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
-        self.pools.iter().flat_map(|pool| pool.node_ids.iter().map(move |&id| Node { pool, id }))
+        self.pools
+            .iter()
+            .flat_map(|pool| pool.node_ids.iter().map(move |&id| Node { pool, id }))
     }
 
     /// Name of an object of the cluster.
@@ -177,13 +188,27 @@ impl<'a> Cluster<'a> {
     /// The `Kafka` resource as an owner.
     #[must_use]
     pub fn owner(&self) -> serde_json::Value {
-        owner_reference(&self.api_version, "Kafka", &self.name, &self.uid, false, self.blocks_deletion())
+        owner_reference(
+            &self.api_version,
+            "Kafka",
+            &self.name,
+            &self.uid,
+            false,
+            self.blocks_deletion(),
+        )
     }
 
     /// A pool as an owner.
     #[must_use]
     pub fn pool_owner(&self, pool: &Pool) -> serde_json::Value {
-        owner_reference(&pool.api_version, "KafkaNodePool", &pool.name, &pool.uid, false, self.blocks_deletion())
+        owner_reference(
+            &pool.api_version,
+            "KafkaNodePool",
+            &pool.name,
+            &pool.uid,
+            false,
+            self.blocks_deletion(),
+        )
     }
 }
 
@@ -196,7 +221,10 @@ pub fn volumes(storage: &Storage) -> Vec<(String, Storage)> {
             vec![("data".to_owned(), storage.clone())]
         }
         StorageType::PersistentClaim | StorageType::Ephemeral => {
-            vec![(format!("data-{}", storage.id.unwrap_or_default()), storage.clone())]
+            vec![(
+                format!("data-{}", storage.id.unwrap_or_default()),
+                storage.clone(),
+            )]
         }
         StorageType::Jbod => storage
             .volumes
@@ -226,16 +254,30 @@ pub fn volumes(storage: &Storage) -> Vec<(String, Storage)> {
 }
 
 fn api_version(object: &DynamicObject) -> String {
-    object.types.as_ref().map(|types| types.api_version.clone()).unwrap_or_default()
+    object
+        .types
+        .as_ref()
+        .map(|types| types.api_version.clone())
+        .unwrap_or_default()
 }
 
 fn labels(object: &DynamicObject) -> Vec<(String, String)> {
-    object.metadata.labels.clone().unwrap_or_default().into_iter().collect()
+    object
+        .metadata
+        .labels
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .collect()
 }
 
 fn count(pools: &[(Pool, KafkaNodePoolStatus)], role: Role) -> usize {
     let replicas = |pool: &Pool| usize::try_from(pool.spec.replicas).unwrap_or_default();
-    pools.iter().filter(|(pool, _)| pool.has(role)).map(|(pool, _)| replicas(pool)).sum()
+    pools
+        .iter()
+        .filter(|(pool, _)| pool.has(role))
+        .map(|(pool, _)| replicas(pool))
+        .sum()
 }
 
 /// The pools by name, with what their status says; storage falls back to what is in use where a change is not allowed.
@@ -248,10 +290,16 @@ fn read_pools(
     let mut read = Vec::new();
     for object in pools {
         let name = object.metadata.name.clone().unwrap_or_default();
-        let mut spec: KafkaNodePoolSpec = serde_json::from_value(object.data["spec"].clone()).map_err(|error| {
-            Refusal::new("InvalidResourceException", format!("KafkaNodePool {name} is invalid: {error}"))
-        })?;
-        let pod_set = pod_sets.iter().find(|set| set.metadata.name == Some(format!("{cluster}-{name}")));
+        let mut spec: KafkaNodePoolSpec = serde_json::from_value(object.data["spec"].clone())
+            .map_err(|error| {
+                Refusal::new(
+                    "InvalidResourceException",
+                    format!("KafkaNodePool {name} is invalid: {error}"),
+                )
+            })?;
+        let pod_set = pod_sets
+            .iter()
+            .find(|set| set.metadata.name == Some(format!("{cluster}-{name}")));
         let in_use = pod_set
             .and_then(|set| annotation(set, "strimzi.io/storage"))
             .and_then(|text| serde_json::from_str::<Storage>(text).ok());
@@ -296,7 +344,9 @@ fn keep_occupied(
         let mut ids = status.node_ids.clone();
         ids.sort_unstable();
         let wanted = usize::try_from(pool.spec.replicas).unwrap_or_default();
-        let Some(removed) = ids.get(wanted..) else { continue };
+        let Some(removed) = ids.get(wanted..) else {
+            continue;
+        };
         if removed.iter().any(|id| occupied.contains(id)) {
             warnings.push((
                 "ScaleDownPreventionCheck",
@@ -314,5 +364,7 @@ fn keep_occupied(
 /// The pods in a pod set's spec.
 #[must_use]
 pub fn pods_of(pod_set: &DynamicObject) -> Vec<serde_json::Value> {
-    serde_json::from_value::<StrimziPodSetSpec>(pod_set.data["spec"].clone()).map(|spec| spec.pods).unwrap_or_default()
+    serde_json::from_value::<StrimziPodSetSpec>(pod_set.data["spec"].clone())
+        .map(|spec| spec.pods)
+        .unwrap_or_default()
 }

@@ -68,17 +68,33 @@ fn settings<'a>(cluster: &'a Cluster<'_>) -> BTreeMap<&'a str, String> {
         .config
         .iter()
         .filter(|(key, _)| !FORBIDDEN.iter().any(|prefix| key.starts_with(prefix)))
-        .map(|(key, value)| (key.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .map(|(key, value)| {
+            (
+                key.as_str(),
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned),
+            )
+        })
         .collect()
 }
 
 fn is_dynamic(key: &str) -> bool {
-    DYNAMIC.iter().any(|known| if known.ends_with('.') { key.starts_with(known) } else { key == *known })
+    DYNAMIC.iter().any(|known| {
+        if known.ends_with('.') {
+            key.starts_with(known)
+        } else {
+            key == *known
+        }
+    })
 }
 
 /// A digest of everything in the configuration whose change restarts nodes.
 pub(super) fn restart_digest(cluster: &Cluster<'_>) -> String {
-    let fixed: BTreeMap<&str, String> = settings(cluster).into_iter().filter(|(key, _)| !is_dynamic(key)).collect();
+    let fixed: BTreeMap<&str, String> = settings(cluster)
+        .into_iter()
+        .filter(|(key, _)| !is_dynamic(key))
+        .collect();
     digest(&json!({"config": fixed, "listeners": cluster.spec.kafka.listeners}))
 }
 
@@ -113,7 +129,11 @@ pub(super) fn config_map(cluster: &Cluster<'_>, node: Node<'_>) -> Value {
         .map(|listener| format!("{}-{}", listener.name.to_uppercase(), listener.port))
         .collect();
     // Since 4.0 Kafka logs with Log4j 2, whose configuration is another file.
-    let logging = if cluster.kafka_version.starts_with("3.") { "log4j.properties" } else { "log4j2.yaml" };
+    let logging = if cluster.kafka_version.starts_with("3.") {
+        "log4j.properties"
+    } else {
+        "log4j2.yaml"
+    };
     json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -140,7 +160,12 @@ fn server_config(cluster: &Cluster<'_>, node: Node<'_>) -> String {
         .map(|(_, name)| *name)
         .collect();
     let address = |node: Node<'_>| {
-        format!("{}.{}.{}.svc", cluster.pod_name(node), cluster.named("kafka-brokers"), cluster.namespace)
+        format!(
+            "{}.{}.{}.svc",
+            cluster.pod_name(node),
+            cluster.named("kafka-brokers"),
+            cluster.namespace
+        )
     };
     let voters: Vec<String> = cluster
         .nodes()
@@ -149,10 +174,14 @@ fn server_config(cluster: &Cluster<'_>, node: Node<'_>) -> String {
         .collect();
     let mut listeners = Vec::new();
     if node.pool.has(Role::Controller) {
-        listeners.push(format!("CONTROLPLANE-{CONTROL_PLANE_PORT}://0.0.0.0:{CONTROL_PLANE_PORT}"));
+        listeners.push(format!(
+            "CONTROLPLANE-{CONTROL_PLANE_PORT}://0.0.0.0:{CONTROL_PLANE_PORT}"
+        ));
     }
     if node.pool.has(Role::Broker) {
-        listeners.push(format!("REPLICATION-{REPLICATION_PORT}://0.0.0.0:{REPLICATION_PORT}"));
+        listeners.push(format!(
+            "REPLICATION-{REPLICATION_PORT}://0.0.0.0:{REPLICATION_PORT}"
+        ));
         for listener in &cluster.spec.kafka.listeners {
             let name = format!("{}-{}", listener.name.to_uppercase(), listener.port);
             listeners.push(format!("{name}://0.0.0.0:{}", listener.port));

@@ -48,8 +48,14 @@ impl Disks {
     #[must_use]
     pub fn open(dir: &Path) -> Self {
         let path = dir.join("kafka-disks.json");
-        let data = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Disks { path, data: Mutex::new(data) }
+        let data = std::fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        Disks {
+            path,
+            data: Mutex::new(data),
+        }
     }
 
     fn data(&self) -> MutexGuard<'_, Data> {
@@ -77,7 +83,8 @@ impl Disks {
     pub fn format(&self, claim_uid: &str, cluster_id: &str) {
         let mut data = self.data();
         if !data.claims.contains_key(claim_uid) {
-            data.claims.insert(claim_uid.to_owned(), cluster_id.to_owned());
+            data.claims
+                .insert(claim_uid.to_owned(), cluster_id.to_owned());
             self.save(&data);
         }
     }
@@ -102,14 +109,20 @@ impl Disks {
     /// Creates or changes a topic.
     pub fn put_topic(&self, cluster_id: &str, name: &str, topic: Topic) {
         let mut data = self.data();
-        data.topics.entry(cluster_id.to_owned()).or_default().insert(name.to_owned(), topic);
+        data.topics
+            .entry(cluster_id.to_owned())
+            .or_default()
+            .insert(name.to_owned(), topic);
         self.save(&data);
     }
 
     /// Deletes a topic.
     pub fn remove_topic(&self, cluster_id: &str, name: &str) {
         let mut data = self.data();
-        let removed = data.topics.get_mut(cluster_id).and_then(|topics| topics.remove(name));
+        let removed = data
+            .topics
+            .get_mut(cluster_id)
+            .and_then(|topics| topics.remove(name));
         if removed.is_some() {
             self.save(&data);
         }
@@ -120,7 +133,9 @@ impl Disks {
     pub fn occupied_brokers(&self, cluster_id: &str) -> BTreeSet<i32> {
         let data = self.data();
         let topics = data.topics.get(cluster_id).into_iter().flatten();
-        topics.flat_map(|(_, topic)| topic.brokers.iter().copied()).collect()
+        topics
+            .flat_map(|(_, topic)| topic.brokers.iter().copied())
+            .collect()
     }
 }
 
@@ -129,7 +144,9 @@ impl Disks {
 pub fn new_id() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut random = rand::rng();
-    let mut id: String = (0..22).map(|_| char::from(ALPHABET[random.random_range(0..64)])).collect();
+    let mut id: String = (0..22)
+        .map(|_| char::from(ALPHABET[random.random_range(0..64)]))
+        .collect();
     if id.starts_with('-') {
         id.replace_range(0..1, "A");
     }

@@ -7,14 +7,20 @@ use super::labels::{self, Component};
 
 /// The objects of the entity operator; none when the cluster declares none.
 pub(super) fn all(cluster: &Cluster<'_>) -> Vec<Value> {
-    let Some(declared) = &cluster.spec.entity_operator else { return Vec::new() };
+    let Some(declared) = &cluster.spec.entity_operator else {
+        return Vec::new();
+    };
     if declared.topic_operator.is_none() && declared.user_operator.is_none() {
         return Vec::new();
     }
     let name = cluster.named("entity-operator");
     let metadata = |name: String, namespace: &str| {
         // An owner has to be in the same namespace.
-        let owners = if namespace == cluster.namespace { json!([cluster.owner()]) } else { json!([]) };
+        let owners = if namespace == cluster.namespace {
+            json!([cluster.owner()])
+        } else {
+            json!([])
+        };
         json!({
             "name": name,
             "namespace": namespace,
@@ -77,7 +83,9 @@ fn operators(cluster: &Cluster<'_>) -> Vec<Operator> {
     if let Some(topic) = declared.topic_operator {
         operators.push(Operator {
             name: "topic-operator",
-            image: topic.image.unwrap_or_else(|| cluster.settings.topic_operator_image.clone()),
+            image: topic
+                .image
+                .unwrap_or_else(|| cluster.settings.topic_operator_image.clone()),
             watched: topic.watched_namespace.unwrap_or_else(own),
             resources: json!(topic.resources),
             port: 8080,
@@ -86,7 +94,9 @@ fn operators(cluster: &Cluster<'_>) -> Vec<Operator> {
     if let Some(user) = declared.user_operator {
         operators.push(Operator {
             name: "user-operator",
-            image: user.image.unwrap_or_else(|| cluster.settings.user_operator_image.clone()),
+            image: user
+                .image
+                .unwrap_or_else(|| cluster.settings.user_operator_image.clone()),
             watched: user.watched_namespace.unwrap_or_else(own),
             resources: json!(user.resources),
             port: 8081,
@@ -125,7 +135,11 @@ impl Operator {
 }
 
 fn deployment(cluster: &Cluster<'_>, name: &str, containers: Vec<Value>) -> Value {
-    let template = cluster.spec.entity_operator.as_ref().and_then(|declared| declared.template.as_ref());
+    let template = cluster
+        .spec
+        .entity_operator
+        .as_ref()
+        .and_then(|declared| declared.template.as_ref());
     let pod = template.map_or(&Value::Null, |template| &template["pod"]);
     let mut labels = labels::of(cluster, Component::EntityOperator);
     let own_labels = json!(labels.clone());
@@ -137,7 +151,13 @@ fn deployment(cluster: &Cluster<'_>, name: &str, containers: Vec<Value>) -> Valu
         "terminationGracePeriodSeconds": 30,
         "containers": containers,
     });
-    for field in ["affinity", "tolerations", "priorityClassName", "imagePullSecrets", "securityContext"] {
+    for field in [
+        "affinity",
+        "tolerations",
+        "priorityClassName",
+        "imagePullSecrets",
+        "securityContext",
+    ] {
         if !pod[field].is_null() {
             spec[field] = pod[field].clone();
         }

@@ -88,8 +88,18 @@ fn network_policy(cluster: &Cluster<'_>) -> Value {
 
 /// Pods read their node for its rack, and for its address behind a node port.
 pub(super) fn needs_node_access(cluster: &Cluster<'_>) -> bool {
-    cluster.spec.kafka.rack.as_ref().is_some_and(|rack| rack.topology_key.is_some())
-        || cluster.spec.kafka.listeners.iter().any(|listener| listener.kind == ListenerType::Nodeport)
+    cluster
+        .spec
+        .kafka
+        .rack
+        .as_ref()
+        .is_some_and(|rack| rack.topology_key.is_some())
+        || cluster
+            .spec
+            .kafka
+            .listeners
+            .iter()
+            .any(|listener| listener.kind == ListenerType::Nodeport)
 }
 
 /// Name of the binding; it is of the whole Kubernetes cluster, so no owner removes it.

@@ -37,11 +37,17 @@ pub(super) async fn reconcile(operator: &ClusterOperator, key: &Key) -> Result<A
         return Ok(None);
     }
     if annotation(&kafka, "strimzi.io/pause-reconciliation") == Some("true") {
-        operator.writer.set_status(&operator.kinds.kafka, &kafka, status::paused(&kafka)).await?;
+        operator
+            .writer
+            .set_status(&operator.kinds.kafka, &kafka, status::paused(&kafka))
+            .await?;
         return Ok(None);
     }
     if kafka.data["status"].is_null() {
-        operator.writer.set_status(&operator.kinds.kafka, &kafka, status::creating(&kafka)).await?;
+        operator
+            .writer
+            .set_status(&operator.kinds.kafka, &kafka, status::creating(&kafka))
+            .await?;
     }
     let pools = operator.stores.of_cluster("KafkaNodePool", key);
     let pools: Vec<_> = pools.into_iter().filter(|pool| !is_going(pool)).collect();
@@ -53,19 +59,37 @@ pub(super) async fn reconcile(operator: &ClusterOperator, key: &Key) -> Result<A
         Err(refusal) => return refuse(operator, &kafka, &refusal).await,
     };
     for (pool, object) in cluster.pools.iter().filter_map(|pool| {
-        Some((pool, pools.iter().find(|object| object.metadata.name.as_ref() == Some(&pool.name))?))
+        Some((
+            pool,
+            pools
+                .iter()
+                .find(|object| object.metadata.name.as_ref() == Some(&pool.name))?,
+        ))
     }) {
-        operator.writer.set_status(&operator.kinds.pool, object, status::pool(&cluster, pool)).await?;
+        operator
+            .writer
+            .set_status(&operator.kinds.pool, object, status::pool(&cluster, pool))
+            .await?;
     }
     // A new id must be known before anything carries it, or a repeated step would make another.
     if kafka.data["status"]["clusterId"].is_null() {
-        operator.writer.merge_status(&operator.kinds.kafka, &kafka, json!({"clusterId": cluster.cluster_id})).await?;
+        operator
+            .writer
+            .merge_status(
+                &operator.kinds.kafka,
+                &kafka,
+                json!({"clusterId": cluster.cluster_id}),
+            )
+            .await?;
     }
     objects(operator, key, &cluster).await?;
     claims(operator, &cluster).await?;
     for pool in &cluster.pools {
         let pod_set = pods::pod_set(&cluster, pool, &operator.kinds.pod_set.api_version);
-        operator.writer.apply_as(&operator.kinds.pod_set, &pod_set).await?;
+        operator
+            .writer
+            .apply_as(&operator.kinds.pod_set, &pod_set)
+            .await?;
     }
     roll::keep_pods(operator, key, &cluster).await?;
     prune(operator, key, &cluster).await?;
@@ -89,15 +113,19 @@ async fn settle(
     waiting: Option<Waiting>,
 ) -> Result<Again, Failure> {
     let deadline = {
-        let mut all = operator.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = operator
+            .waiting
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match &waiting {
             None => {
                 all.remove(key);
                 None
             }
             Some(waiting) => {
-                let entry =
-                    all.entry(key.clone()).or_insert_with(|| (waiting.signature.clone(), Instant::now()));
+                let entry = all
+                    .entry(key.clone())
+                    .or_insert_with(|| (waiting.signature.clone(), Instant::now()));
                 if entry.0 != waiting.signature {
                     *entry = (waiting.signature.clone(), Instant::now());
                 }
@@ -116,20 +144,41 @@ async fn settle(
                 cluster.namespace
             );
             let refusal = Refusal::new("TimeoutException", message);
-            operator.writer.set_status(&kinds.kafka, kafka, status::failed(cluster, kafka, &refusal)).await?;
+            operator
+                .writer
+                .set_status(
+                    &kinds.kafka,
+                    kafka,
+                    status::failed(cluster, kafka, &refusal),
+                )
+                .await?;
             Ok(None)
         }
         (Some(_), deadline) => Ok(deadline),
         (None, _) => {
             let ready = status::ready(operator, cluster, kafka);
-            operator.writer.set_status(&kinds.kafka, kafka, ready).await?;
+            operator
+                .writer
+                .set_status(&kinds.kafka, kafka, ready)
+                .await?;
             Ok(None)
         }
     }
 }
 
-async fn refuse(operator: &ClusterOperator, kafka: &DynamicObject, refusal: &Refusal) -> Result<Again, Failure> {
-    operator.writer.set_status(&operator.kinds.kafka, kafka, status::refused(kafka, refusal)).await?;
+async fn refuse(
+    operator: &ClusterOperator,
+    kafka: &DynamicObject,
+    refusal: &Refusal,
+) -> Result<Again, Failure> {
+    operator
+        .writer
+        .set_status(
+            &operator.kinds.kafka,
+            kafka,
+            status::refused(kafka, refusal),
+        )
+        .await?;
     Ok(None)
 }
 
@@ -139,21 +188,36 @@ async fn forget(operator: &ClusterOperator, (namespace, name): &Key) -> Result<(
     let mut binding = DynamicObject::new(&name, &resource("ClusterRoleBinding"));
     binding.metadata.namespace = None;
     if operator.writer.wrote("ClusterRoleBinding", "", &name) {
-        operator.writer.delete(&resource("ClusterRoleBinding"), &binding).await?;
+        operator
+            .writer
+            .delete(&resource("ClusterRoleBinding"), &binding)
+            .await?;
     }
     Ok(())
 }
 
 /// Services, accounts, policies, secrets and config maps.
-async fn objects(operator: &ClusterOperator, key: &Key, cluster: &Cluster<'_>) -> Result<(), Failure> {
+async fn objects(
+    operator: &ClusterOperator,
+    key: &Key,
+    cluster: &Cluster<'_>,
+) -> Result<(), Failure> {
     let secrets = operator.stores.of_cluster("Secret", key);
     secrets::ensure(cluster, &operator.writer, |name| {
-        let secret = secrets.iter().find(|secret| secret.metadata.name.as_deref() == Some(name))?;
+        let secret = secrets
+            .iter()
+            .find(|secret| secret.metadata.name.as_deref() == Some(name))?;
         secret.data["data"].as_object().cloned()
     })
     .await?;
-    let config_maps = cluster.nodes().map(|node| config::config_map(cluster, node));
-    for object in guards::all(cluster).into_iter().chain(services::all(cluster)).chain(config_maps) {
+    let config_maps = cluster
+        .nodes()
+        .map(|node| config::config_map(cluster, node));
+    for object in guards::all(cluster)
+        .into_iter()
+        .chain(services::all(cluster))
+        .chain(config_maps)
+    {
         operator.writer.apply(&object).await?;
     }
     Ok(())
@@ -176,10 +240,13 @@ async fn claims(operator: &ClusterOperator, cluster: &Cluster<'_>) -> Result<(),
             let owners = json!(live.metadata.owner_references.clone().unwrap_or_default());
             let uids = |owners: &Value| -> BTreeSet<String> {
                 let list = owners.as_array().map(Vec::as_slice).unwrap_or_default();
-                list.iter().filter_map(|owner| owner["uid"].as_str().map(str::to_owned)).collect()
+                list.iter()
+                    .filter_map(|owner| owner["uid"].as_str().map(str::to_owned))
+                    .collect()
             };
             if uids(&owners) != uids(&claim["metadata"]["ownerReferences"]) {
-                change["metadata"]["ownerReferences"] = claim["metadata"]["ownerReferences"].clone();
+                change["metadata"]["ownerReferences"] =
+                    claim["metadata"]["ownerReferences"].clone();
             }
             let wanted = claim["metadata"]["annotations"]["strimzi.io/delete-claim"].as_str();
             if annotation(&live, "strimzi.io/delete-claim") != wanted {
@@ -189,7 +256,10 @@ async fn claims(operator: &ClusterOperator, cluster: &Cluster<'_>) -> Result<(),
                 change["spec"]["resources"]["requests"]["storage"] = json!(storage.size);
             }
             if change != json!({}) {
-                operator.writer.merge(&kind, &cluster.namespace, name, &change).await?;
+                operator
+                    .writer
+                    .merge(&kind, &cluster.namespace, name, &change)
+                    .await?;
             }
         }
     }
@@ -201,19 +271,21 @@ fn may_grow(operator: &ClusterOperator, live: &DynamicObject, storage: &Storage)
     let size = |text: Option<&str>| text.and_then(bytes);
     let now = size(live.data["spec"]["resources"]["requests"]["storage"].as_str());
     let wanted = size(storage.size.as_deref());
-    let class = live.data["spec"]["storageClassName"].as_str().unwrap_or_default();
+    let class = live.data["spec"]["storageClassName"]
+        .as_str()
+        .unwrap_or_default();
     wanted > now
-        && operator
-            .stores
-            .all("StorageClass")
-            .iter()
-            .any(|one| one.metadata.name.as_deref() == Some(class) && one.data["allowVolumeExpansion"] == true)
+        && operator.stores.all("StorageClass").iter().any(|one| {
+            one.metadata.name.as_deref() == Some(class) && one.data["allowVolumeExpansion"] == true
+        })
 }
 
 /// Names of everything that the cluster has now, by kind.
 fn expected(cluster: &Cluster<'_>) -> BTreeSet<(String, String)> {
     let mut expected = BTreeSet::new();
-    let config_maps = cluster.nodes().map(|node| config::config_map(cluster, node));
+    let config_maps = cluster
+        .nodes()
+        .map(|node| config::config_map(cluster, node));
     let all = guards::all(cluster)
         .into_iter()
         .chain(services::all(cluster))
@@ -223,13 +295,21 @@ fn expected(cluster: &Cluster<'_>) -> BTreeSet<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         expected.insert((text(&object["kind"]), text(&object["metadata"]["name"])));
     }
-    expected.extend(secrets::wanted(cluster).into_iter().map(|secret| ("Secret".to_owned(), secret.name)));
+    expected.extend(
+        secrets::wanted(cluster)
+            .into_iter()
+            .map(|secret| ("Secret".to_owned(), secret.name)),
+    );
     expected
 }
 
 /// Removes what the cluster no longer has: objects of nodes that are gone, of listeners, of the entity operator; and
 /// the claims of nodes that are gone where they are to be deleted.
-async fn prune(operator: &ClusterOperator, key: &Key, cluster: &Cluster<'_>) -> Result<(), WriteError> {
+async fn prune(
+    operator: &ClusterOperator,
+    key: &Key,
+    cluster: &Cluster<'_>,
+) -> Result<(), WriteError> {
     let expected = expected(cluster);
     for kind in OWNED {
         if matches!(kind, "Pod" | "PersistentVolumeClaim") {
@@ -237,7 +317,8 @@ async fn prune(operator: &ClusterOperator, key: &Key, cluster: &Cluster<'_>) -> 
         }
         for object in operator.stores.of_cluster(kind, key) {
             let name = object.metadata.name.clone().unwrap_or_default();
-            let ours = label(&object, "app.kubernetes.io/managed-by") == Some("strimzi-cluster-operator")
+            let ours = label(&object, "app.kubernetes.io/managed-by")
+                == Some("strimzi-cluster-operator")
                 && label(&object, "strimzi.io/kind") == Some("Kafka");
             if ours && !is_going(&object) && !expected.contains(&(kind.to_owned(), name)) {
                 operator.writer.delete(&resource(kind), &object).await?;
@@ -252,17 +333,29 @@ async fn prune(operator: &ClusterOperator, key: &Key, cluster: &Cluster<'_>) -> 
         .collect();
     for claim in operator.stores.of_cluster("PersistentVolumeClaim", key) {
         let name = claim.metadata.name.clone().unwrap_or_default();
-        let of_pool = cluster.pools.iter().any(|pool| label(&claim, "strimzi.io/pool-name") == Some(&pool.name));
+        let of_pool = cluster
+            .pools
+            .iter()
+            .any(|pool| label(&claim, "strimzi.io/pool-name") == Some(&pool.name));
         let delete = annotation(&claim, "strimzi.io/delete-claim") == Some("true");
         if of_pool && delete && !is_going(&claim) && !claims.contains(&name) {
-            operator.writer.delete(&resource("PersistentVolumeClaim"), &claim).await?;
+            operator
+                .writer
+                .delete(&resource("PersistentVolumeClaim"), &claim)
+                .await?;
         }
     }
     for pod_set in operator.stores.of_cluster("StrimziPodSet", key) {
         let name = pod_set.metadata.name.clone().unwrap_or_default();
-        let wanted = cluster.pools.iter().any(|pool| cluster.pod_set_name(pool) == name);
+        let wanted = cluster
+            .pools
+            .iter()
+            .any(|pool| cluster.pod_set_name(pool) == name);
         if !wanted && !is_going(&pod_set) && label(&pod_set, "strimzi.io/kind") == Some("Kafka") {
-            operator.writer.delete(&operator.kinds.pod_set, &pod_set).await?;
+            operator
+                .writer
+                .delete(&operator.kinds.pod_set, &pod_set)
+                .await?;
         }
     }
     Ok(())
@@ -271,15 +364,24 @@ async fn prune(operator: &ClusterOperator, key: &Key, cluster: &Cluster<'_>) -> 
 /// The entity operator's Deployment, while it isn't ready.
 fn entity_operator_waiting(operator: &ClusterOperator, cluster: &Cluster<'_>) -> Option<Waiting> {
     let name = cluster.named("entity-operator");
-    if !entity_operator::all(cluster).iter().any(|object| object["kind"] == "Deployment") {
+    if !entity_operator::all(cluster)
+        .iter()
+        .any(|object| object["kind"] == "Deployment")
+    {
         return None;
     }
-    let live = operator.stores.get(&resource("Deployment"), &cluster.namespace, &name);
+    let live = operator
+        .stores
+        .get(&resource("Deployment"), &cluster.namespace, &name);
     let ready = live.is_some_and(|live| {
         let (status, spec) = (&live.data["status"], &live.data["spec"]);
         status["observedGeneration"].as_i64() >= live.metadata.generation
             && status["updatedReplicas"] == spec["replicas"]
             && status["readyReplicas"] == spec["replicas"]
     });
-    (!ready).then(|| Waiting { signature: name.clone(), kind: "Deployment", name })
+    (!ready).then(|| Waiting {
+        signature: name.clone(),
+        kind: "Deployment",
+        name,
+    })
 }

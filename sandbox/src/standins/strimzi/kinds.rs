@@ -45,17 +45,31 @@ impl Kinds {
 
     /// The newest version that every definition among `definitions` serves; none while a definition is missing.
     #[must_use]
-    pub fn served<'a>(definitions: impl Iterator<Item = &'a DynamicObject> + Clone) -> Option<Self> {
+    pub fn served<'a>(
+        definitions: impl Iterator<Item = &'a DynamicObject> + Clone,
+    ) -> Option<Self> {
         ["v1", "v1beta2"].into_iter().map(Kinds::of).find(|kinds| {
-            [&kinds.kafka, &kinds.pool, &kinds.topic, &kinds.user, &kinds.pod_set].into_iter().all(|kind| {
+            [
+                &kinds.kafka,
+                &kinds.pool,
+                &kinds.topic,
+                &kinds.user,
+                &kinds.pod_set,
+            ]
+            .into_iter()
+            .all(|kind| {
                 let name = format!("{}.{}", kind.plural, kind.group);
                 definitions.clone().any(|definition| {
                     definition.metadata.name.as_ref() == Some(&name)
                         && definition.metadata.deletion_timestamp.is_none()
                         && condition(definition, "Established") == Some("True")
-                        && definition.data["spec"]["versions"].as_array().is_some_and(|versions| {
-                            versions.iter().any(|one| one["name"] == kind.version && one["served"] == true)
-                        })
+                        && definition.data["spec"]["versions"]
+                            .as_array()
+                            .is_some_and(|versions| {
+                                versions
+                                    .iter()
+                                    .any(|one| one["name"] == kind.version && one["served"] == true)
+                            })
                 })
             })
         })
@@ -81,7 +95,11 @@ mod tests {
     #[test]
     fn the_version_follows_from_what_is_served() {
         for (strimzi, version) in [("0.47.0", "v1beta2"), ("0.50.0", "v1"), ("1.2.0", "v1")] {
-            assert_eq!(Kinds::served(established(strimzi).iter()), Some(Kinds::of(version)), "{strimzi}");
+            assert_eq!(
+                Kinds::served(established(strimzi).iter()),
+                Some(Kinds::of(version)),
+                "{strimzi}"
+            );
         }
         let mut some = established("1.2.0");
         some.pop();

@@ -53,10 +53,22 @@ pub(super) fn of(cluster: &Cluster<'_>, component: Component) -> Map<String, Val
     let mut labels: Map<String, Value> = inherited(&cluster.labels).collect();
     for (key, value) in [
         // A label's value has at most 63 characters, a resource's name may have more.
-        ("app.kubernetes.io/instance", cluster.name.chars().take(63).collect()),
-        ("app.kubernetes.io/managed-by", "strimzi-cluster-operator".to_owned()),
+        (
+            "app.kubernetes.io/instance",
+            cluster.name.chars().take(63).collect(),
+        ),
+        (
+            "app.kubernetes.io/managed-by",
+            "strimzi-cluster-operator".to_owned(),
+        ),
         ("app.kubernetes.io/name", component.kind().to_owned()),
-        ("app.kubernetes.io/part-of", format!("strimzi-{}", cluster.name).chars().take(63).collect()),
+        (
+            "app.kubernetes.io/part-of",
+            format!("strimzi-{}", cluster.name)
+                .chars()
+                .take(63)
+                .collect(),
+        ),
         ("strimzi.io/cluster", cluster.name.clone()),
         ("strimzi.io/component-type", component.kind().to_owned()),
         ("strimzi.io/kind", "Kafka".to_owned()),
@@ -78,15 +90,22 @@ pub(super) fn of_pool(cluster: &Cluster<'_>, pool: &Pool) -> Map<String, Value> 
 /// The selector of every Kafka pod of the cluster.
 pub(super) fn selector(cluster: &Cluster<'_>) -> Map<String, Value> {
     let name = Component::Kafka.name(&cluster.name);
-    [("strimzi.io/cluster", cluster.name.clone()), ("strimzi.io/kind", "Kafka".to_owned()), ("strimzi.io/name", name)]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), json!(value)))
-        .collect()
+    [
+        ("strimzi.io/cluster", cluster.name.clone()),
+        ("strimzi.io/kind", "Kafka".to_owned()),
+        ("strimzi.io/name", name),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), json!(value)))
+    .collect()
 }
 
 /// The selector of a component's pods, for a Deployment.
 pub(super) fn selector_of(cluster: &Cluster<'_>, component: Component) -> Map<String, Value> {
     let mut selector = selector(cluster);
-    selector.insert("strimzi.io/name".to_owned(), json!(component.name(&cluster.name)));
+    selector.insert(
+        "strimzi.io/name".to_owned(),
+        json!(component.name(&cluster.name)),
+    );
     selector
 }

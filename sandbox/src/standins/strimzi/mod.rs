@@ -21,6 +21,9 @@ mod topic_config;
 mod topics;
 mod users;
 
+#[cfg(test)]
+mod observed;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -98,7 +101,11 @@ impl Running {
             }
             if let Some(kinds) = &kinds {
                 let token = self.cx.shutdown.child_token();
-                let entity = operator::entities(self.cx.client.clone(), kinds.clone(), Arc::clone(&self.disks));
+                let entity = operator::entities(
+                    self.cx.client.clone(),
+                    kinds.clone(),
+                    Arc::clone(&self.disks),
+                );
                 tokio::spawn(token.clone().run_until_cancelled_owned(entity));
                 self.entity = Some((kinds.clone(), token));
             }
@@ -107,7 +114,11 @@ impl Running {
         self.operators.retain(|namespace, (settings, of, token)| {
             let keep = wanted.get(namespace) == Some(settings) && kinds.as_ref() == Some(of);
             if !keep {
-                tracing::info!(namespace, version = settings.version, "the cluster operator's stand-in stops");
+                tracing::info!(
+                    namespace,
+                    version = settings.version,
+                    "the cluster operator's stand-in stops"
+                );
                 token.cancel();
             }
             keep
@@ -117,7 +128,11 @@ impl Running {
             if self.operators.contains_key(&namespace) {
                 continue;
             }
-            tracing::info!(namespace, version = settings.version, "the cluster operator's stand-in starts");
+            tracing::info!(
+                namespace,
+                version = settings.version,
+                "the cluster operator's stand-in starts"
+            );
             let token = self.cx.shutdown.child_token();
             let cluster_operator = operator::clusters(
                 self.cx.client.clone(),
@@ -126,7 +141,8 @@ impl Running {
                 Arc::clone(&self.disks),
             );
             tokio::spawn(token.clone().run_until_cancelled_owned(cluster_operator));
-            self.operators.insert(namespace, (settings, kinds.clone(), token));
+            self.operators
+                .insert(namespace, (settings, kinds.clone(), token));
         }
     }
 
@@ -135,7 +151,9 @@ impl Running {
     async fn wanted(&self, pods: &[Arc<DynamicObject>]) -> HashMap<String, Settings> {
         let mut oldest: HashMap<String, (String, Settings)> = HashMap::new();
         for pod in pods {
-            let Some(settings) = Settings::of(pod) else { continue };
+            let Some(settings) = Settings::of(pod) else {
+                continue;
+            };
             if !runs_on_kubernetes(&settings.version, self.minor) {
                 self.crash(pod, &settings).await;
                 continue;
@@ -143,13 +161,19 @@ impl Running {
             if !is_ready_pod(pod) {
                 continue;
             }
-            let created = serde_json::to_string(&pod.metadata.creation_timestamp).unwrap_or_default();
-            let earlier = oldest.get(&settings.namespace).is_some_and(|(other, _)| *other <= created);
+            let created =
+                serde_json::to_string(&pod.metadata.creation_timestamp).unwrap_or_default();
+            let earlier = oldest
+                .get(&settings.namespace)
+                .is_some_and(|(other, _)| *other <= created);
             if !earlier {
                 oldest.insert(settings.namespace.clone(), (created, settings));
             }
         }
-        oldest.into_iter().map(|(namespace, (_, settings))| (namespace, settings)).collect()
+        oldest
+            .into_iter()
+            .map(|(namespace, (_, settings))| (namespace, settings))
+            .collect()
     }
 
     async fn crash(&self, pod: &DynamicObject, settings: &Settings) {
@@ -164,7 +188,11 @@ impl Running {
                 settings.version, self.minor
             ),
         }}});
-        if let Err(error) = self.writer.merge(&resource("Pod"), &settings.namespace, &name, &change).await {
+        if let Err(error) = self
+            .writer
+            .merge(&resource("Pod"), &settings.namespace, &name, &change)
+            .await
+        {
             tracing::warn!(%error, "a pod that cannot run here was not made to crash");
         }
     }

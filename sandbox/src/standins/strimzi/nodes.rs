@@ -53,20 +53,35 @@ mod tests {
             labels: Vec::new(),
             node_ids: Vec::new(),
         };
-        (pool, KafkaNodePoolStatus { node_ids: ids.to_vec(), ..KafkaNodePoolStatus::default() })
+        (
+            pool,
+            KafkaNodePoolStatus {
+                node_ids: ids.to_vec(),
+                ..KafkaNodePoolStatus::default()
+            },
+        )
     }
 
     fn ids(pools: Vec<(Pool, KafkaNodePoolStatus)>) -> Vec<Vec<i32>> {
-        assign_ids(pools).into_iter().map(|pool| pool.node_ids).collect()
+        assign_ids(pools)
+            .into_iter()
+            .map(|pool| pool.node_ids)
+            .collect()
     }
 
     #[test]
     fn new_pools_take_the_lowest_ids_in_order_of_name() {
-        assert_eq!(ids(vec![pool("a", 3, &[]), pool("b", 3, &[])]), [[0, 1, 2], [3, 4, 5]]);
+        assert_eq!(
+            ids(vec![pool("a", 3, &[]), pool("b", 3, &[])]),
+            [[0, 1, 2], [3, 4, 5]]
+        );
     }
 
     #[test]
     fn growing_fills_gaps_and_shrinking_drops_the_highest() {
-        assert_eq!(ids(vec![pool("a", 4, &[0, 1, 2]), pool("b", 2, &[3, 4, 5])]), [vec![0, 1, 2, 6], vec![3, 4]]);
+        assert_eq!(
+            ids(vec![pool("a", 4, &[0, 1, 2]), pool("b", 2, &[3, 4, 5])]),
+            [vec![0, 1, 2, 6], vec![3, 4]]
+        );
     }
 }

@@ -47,9 +47,14 @@ pub(super) struct Stores {
 }
 
 impl Stores {
-    fn follow<'a>(follower: &mut Follower, kinds: impl IntoIterator<Item = (&'a ApiResource, &'a str)>) -> Self {
-        let feeds =
-            kinds.into_iter().map(|(kind, selector)| (kind.kind.clone(), follower.follow(kind, selector))).collect();
+    fn follow<'a>(
+        follower: &mut Follower,
+        kinds: impl IntoIterator<Item = (&'a ApiResource, &'a str)>,
+    ) -> Self {
+        let feeds = kinds
+            .into_iter()
+            .map(|(kind, selector)| (kind.kind.clone(), follower.follow(kind, selector)))
+            .collect();
         Stores { feeds }
     }
 
@@ -62,22 +67,34 @@ impl Stores {
     }
 
     /// An object.
-    pub(super) fn get(&self, kind: &ApiResource, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
+    pub(super) fn get(
+        &self,
+        kind: &ApiResource,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<DynamicObject>> {
         let feed = self.feeds.get(&kind.kind)?;
         feed.get(&ObjectRef::new_with(name, kind.clone()).within(namespace))
     }
 
     /// Objects of a namespace, by name.
     pub(super) fn within(&self, kind: &str, namespace: &str) -> Vec<Arc<DynamicObject>> {
-        let Some(feed) = self.feeds.get(kind) else { return Vec::new() };
-        let mut found =
-            feed.state_filter(|object: &DynamicObject| object.metadata.namespace.as_deref() == Some(namespace));
+        let Some(feed) = self.feeds.get(kind) else {
+            return Vec::new();
+        };
+        let mut found = feed.state_filter(|object: &DynamicObject| {
+            object.metadata.namespace.as_deref() == Some(namespace)
+        });
         found.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
         found
     }
 
     /// Objects of a namespace that belong to a cluster, by name.
-    pub(super) fn of_cluster(&self, kind: &str, (namespace, cluster): &Key) -> Vec<Arc<DynamicObject>> {
+    pub(super) fn of_cluster(
+        &self,
+        kind: &str,
+        (namespace, cluster): &Key,
+    ) -> Vec<Arc<DynamicObject>> {
         let mut found = self.within(kind, namespace);
         found.retain(|object| label(object, "strimzi.io/cluster") == Some(cluster));
         found
@@ -106,13 +123,25 @@ pub(super) struct ClusterOperator {
 }
 
 /// Runs a cluster operator until it is dropped.
-pub(super) async fn clusters(client: kube::Client, settings: Settings, kinds: Kinds, disks: Arc<Disks>) {
+pub(super) async fn clusters(
+    client: kube::Client,
+    settings: Settings,
+    kinds: Kinds,
+    disks: Arc<Disks>,
+) {
     let (sender, changes) = mpsc::unbounded_channel();
     let mut follower = Follower::new(client.clone(), sender);
     let owned: Vec<ApiResource> = OWNED.iter().map(|kind| resource(kind)).collect();
     let classes = resource("StorageClass");
-    let watched = [(&kinds.kafka, ""), (&kinds.pool, ""), (&kinds.pod_set, ""), (&classes, "")];
-    let all = watched.into_iter().chain(owned.iter().map(|kind| (kind, "strimzi.io/cluster")));
+    let watched = [
+        (&kinds.kafka, ""),
+        (&kinds.pool, ""),
+        (&kinds.pod_set, ""),
+        (&classes, ""),
+    ];
+    let all = watched
+        .into_iter()
+        .chain(owned.iter().map(|kind| (kind, "strimzi.io/cluster")));
     let stores = Stores::follow(&mut follower, all);
     stores.ready().await;
     let period = settings.full_reconciliation;
@@ -135,7 +164,8 @@ impl Operator for ClusterOperator {
             return None;
         }
         if change.deleted && change.kind == "PersistentVolumeClaim" {
-            self.disks.destroy(change.object.metadata.uid.as_deref().unwrap_or_default());
+            self.disks
+                .destroy(change.object.metadata.uid.as_deref().unwrap_or_default());
         }
         let cluster = if change.kind == "Kafka" {
             change.object.metadata.name.clone()?
@@ -146,7 +176,10 @@ impl Operator for ClusterOperator {
     }
 
     fn every(&self) -> Vec<Key> {
-        keys(&self.stores.all("Kafka")).into_iter().filter(|(namespace, _)| self.settings.watches(namespace)).collect()
+        keys(&self.stores.all("Kafka"))
+            .into_iter()
+            .filter(|(namespace, _)| self.settings.watches(namespace))
+            .collect()
     }
 
     fn writers(&self) -> Vec<&Writer> {
@@ -161,7 +194,10 @@ impl Operator for ClusterOperator {
 impl ClusterOperator {
     /// The id that a cluster without one gets: always the same for the same resource, though its status may lag behind.
     pub(super) fn new_cluster_id(&self, uid: &str) -> String {
-        let mut ids = self.cluster_ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut ids = self
+            .cluster_ids
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         ids.entry(uid.to_owned()).or_insert_with(new_id).clone()
     }
 }
@@ -169,7 +205,12 @@ impl ClusterOperator {
 fn keys(objects: &[Arc<DynamicObject>]) -> Vec<Key> {
     objects
         .iter()
-        .filter_map(|object| Some((object.metadata.namespace.clone()?, object.metadata.name.clone()?)))
+        .filter_map(|object| {
+            Some((
+                object.metadata.namespace.clone()?,
+                object.metadata.name.clone()?,
+            ))
+        })
         .collect()
 }
 
@@ -188,8 +229,13 @@ pub(super) async fn entities(client: kube::Client, kinds: Kinds, disks: Arc<Disk
     let mut follower = Follower::new(client.clone(), sender);
     let (pods, secrets) = (resource("Pod"), resource("Secret"));
     let of_strimzi = "strimzi.io/cluster";
-    let watched =
-        [(&kinds.kafka, ""), (&kinds.topic, ""), (&kinds.user, ""), (&pods, of_strimzi), (&secrets, of_strimzi)];
+    let watched = [
+        (&kinds.kafka, ""),
+        (&kinds.topic, ""),
+        (&kinds.user, ""),
+        (&pods, of_strimzi),
+        (&secrets, of_strimzi),
+    ];
     let stores = Stores::follow(&mut follower, watched);
     stores.ready().await;
     let entities = Entities {
@@ -208,14 +254,20 @@ impl Operator for Entities {
         if change.kind == "Kafka" {
             return Some((namespace, change.object.metadata.name.clone()?));
         }
-        Some((namespace, label(&change.object, "strimzi.io/cluster")?.to_owned()))
+        Some((
+            namespace,
+            label(&change.object, "strimzi.io/cluster")?.to_owned(),
+        ))
     }
 
     fn every(&self) -> Vec<Key> {
         // A cluster's topics outlive its Kafka resource, so clusters are known from their pods too.
         let mut all = keys(&self.stores.all("Kafka"));
         all.extend(self.stores.all("Pod").iter().filter_map(|pod| {
-            Some((pod.metadata.namespace.clone()?, label(pod, "strimzi.io/cluster")?.to_owned()))
+            Some((
+                pod.metadata.namespace.clone()?,
+                label(pod, "strimzi.io/cluster")?.to_owned(),
+            ))
         }));
         all
     }
@@ -272,7 +324,11 @@ trait Operator: Sync {
 
 /// Reconciles what changes, what asks for it, and everything each `period`; never ends.
 async fn drive(mut changes: UnboundedReceiver<Change>, period: Duration, operator: &impl Operator) {
-    let mut due: HashMap<Key, Instant> = operator.every().into_iter().map(|key| (key, Instant::now())).collect();
+    let mut due: HashMap<Key, Instant> = operator
+        .every()
+        .into_iter()
+        .map(|key| (key, Instant::now()))
+        .collect();
     let mut full = Instant::now() + period;
     loop {
         let next = due.values().min().copied().unwrap_or(full).min(full);
@@ -316,13 +372,18 @@ async fn drive(mut changes: UnboundedReceiver<Change>, period: Duration, operato
 fn note(operator: &impl Operator, due: &mut HashMap<Key, Instant>, change: &Change) {
     if change.deleted {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let (namespace, name) = (text(&change.object.metadata.namespace), text(&change.object.metadata.name));
+        let (namespace, name) = (
+            text(&change.object.metadata.namespace),
+            text(&change.object.metadata.name),
+        );
         for writer in operator.writers() {
             writer.forget(&change.kind, &namespace, &name);
         }
     }
     if let Some(key) = operator.concerns(change) {
         let soon = Instant::now() + COLLECT;
-        due.entry(key).and_modify(|at| *at = (*at).min(soon)).or_insert(soon);
+        due.entry(key)
+            .and_modify(|at| *at = (*at).min(soon))
+            .or_insert(soon);
     }
 }

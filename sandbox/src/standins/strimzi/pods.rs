@@ -17,7 +17,11 @@ pub(super) const REVISION: &str = "strimzi.io/revision";
 /// The pod set of a pool. `api_version` is that of its kind in this cluster.
 pub(super) fn pod_set(cluster: &Cluster<'_>, pool: &Pool, api_version: &str) -> Value {
     let labels = labels::of_pool(cluster, pool);
-    let pods: Vec<Value> = pool.node_ids.iter().map(|&id| pod(cluster, Node { pool, id })).collect();
+    let pods: Vec<Value> = pool
+        .node_ids
+        .iter()
+        .map(|&id| pod(cluster, Node { pool, id }))
+        .collect();
     json!({
         "apiVersion": api_version,
         "kind": "StrimziPodSet",
@@ -52,12 +56,19 @@ fn pod(cluster: &Cluster<'_>, node: Node<'_>) -> Value {
         ("strimzi.io/broker-role", pool.has(Role::Broker).to_string()),
         ("strimzi.io/controller", "strimzipodset".to_owned()),
         ("strimzi.io/controller-name", cluster.pod_set_name(pool)),
-        ("strimzi.io/controller-role", pool.has(Role::Controller).to_string()),
+        (
+            "strimzi.io/controller-role",
+            pool.has(Role::Controller).to_string(),
+        ),
         ("strimzi.io/pod-name", name.clone()),
     ] {
         labels.insert(key.to_owned(), json!(value));
     }
-    let template = pool.spec.template.as_ref().or(cluster.spec.kafka.template.as_ref());
+    let template = pool
+        .spec
+        .template
+        .as_ref()
+        .or(cluster.spec.kafka.template.as_ref());
     let own = template.map_or(&Value::Null, |template| &template["pod"]);
     extend(&mut labels, &own["metadata"]["labels"]);
     let spec = pod_spec(cluster, node, &name, own);
@@ -109,12 +120,36 @@ fn pod_spec(cluster: &Cluster<'_>, node: Node<'_>, name: &str, template: &Value)
     }
     let secret = |name: String| json!({"secretName": name, "defaultMode": 292});
     for (volume, source, path) in [
-        ("strimzi-tmp", json!({"emptyDir": {"medium": "Memory", "sizeLimit": "5Mi"}}), "/tmp"),
-        ("cluster-ca", json!({"secret": secret(cluster.named("cluster-ca-cert"))}), "/opt/kafka/cluster-ca-certs"),
-        ("broker-certs", json!({"secret": secret(name.to_owned())}), "/opt/kafka/broker-certs"),
-        ("client-ca-cert", json!({"secret": secret(cluster.named("clients-ca-cert"))}), "/opt/kafka/client-ca-certs"),
-        ("kafka-metrics-and-logging", json!({"configMap": {"name": name}}), "/opt/kafka/custom-config/"),
-        ("ready-files", json!({"emptyDir": {"medium": "Memory", "sizeLimit": "1Ki"}}), "/var/opt/kafka"),
+        (
+            "strimzi-tmp",
+            json!({"emptyDir": {"medium": "Memory", "sizeLimit": "5Mi"}}),
+            "/tmp",
+        ),
+        (
+            "cluster-ca",
+            json!({"secret": secret(cluster.named("cluster-ca-cert"))}),
+            "/opt/kafka/cluster-ca-certs",
+        ),
+        (
+            "broker-certs",
+            json!({"secret": secret(name.to_owned())}),
+            "/opt/kafka/broker-certs",
+        ),
+        (
+            "client-ca-cert",
+            json!({"secret": secret(cluster.named("clients-ca-cert"))}),
+            "/opt/kafka/client-ca-certs",
+        ),
+        (
+            "kafka-metrics-and-logging",
+            json!({"configMap": {"name": name}}),
+            "/opt/kafka/custom-config/",
+        ),
+        (
+            "ready-files",
+            json!({"emptyDir": {"medium": "Memory", "sizeLimit": "1Ki"}}),
+            "/var/opt/kafka",
+        ),
     ] {
         let mut entry = source;
         entry["name"] = json!(volume);
@@ -136,7 +171,11 @@ fn pod_spec(cluster: &Cluster<'_>, node: Node<'_>, name: &str, template: &Value)
     if let Some(resources) = resources {
         container["resources"] = json!(resources);
     }
-    if let Some(options) = pool.spec.jvm_options.as_ref().or(kafka.jvm_options.as_ref())
+    if let Some(options) = pool
+        .spec
+        .jvm_options
+        .as_ref()
+        .or(kafka.jvm_options.as_ref())
         && let Some(env) = container["env"].as_array_mut()
     {
         env.push(json!({"name": "STRIMZI_JAVA_OPTS", "value": json!(options).to_string()}));
@@ -150,13 +189,25 @@ fn pod_spec(cluster: &Cluster<'_>, node: Node<'_>, name: &str, template: &Value)
         "volumes": all_volumes,
         "containers": [container],
     });
-    for field in ["affinity", "tolerations", "topologySpreadConstraints", "priorityClassName", "imagePullSecrets", "securityContext", "schedulerName"] {
+    for field in [
+        "affinity",
+        "tolerations",
+        "topologySpreadConstraints",
+        "priorityClassName",
+        "imagePullSecrets",
+        "securityContext",
+        "schedulerName",
+    ] {
         if !template[field].is_null() {
             spec[field] = template[field].clone();
         }
     }
     if super::guards::needs_node_access(cluster) {
-        let key = kafka.rack.as_ref().and_then(|rack| rack.topology_key.clone()).unwrap_or_default();
+        let key = kafka
+            .rack
+            .as_ref()
+            .and_then(|rack| rack.topology_key.clone())
+            .unwrap_or_default();
         spec["initContainers"] = json!([{
             "name": "kafka-init",
             "image": kafka.broker_rack_init_image.clone().unwrap_or_else(|| cluster.settings.init_image.clone()),
@@ -171,14 +222,22 @@ fn pod_spec(cluster: &Cluster<'_>, node: Node<'_>, name: &str, template: &Value)
 }
 
 fn ports(cluster: &Cluster<'_>, pool: &Pool) -> Vec<Value> {
-    let port = |name: &str, number: i32| json!({"name": name, "containerPort": number, "protocol": "TCP"});
+    let port =
+        |name: &str, number: i32| json!({"name": name, "containerPort": number, "protocol": "TCP"});
     let mut ports = vec![port("tcp-kafkaagent", AGENT_PORT)];
     if pool.has(Role::Controller) {
         ports.push(port("tcp-ctrlplane", CONTROL_PLANE_PORT));
     }
     if pool.has(Role::Broker) {
         ports.push(port("tcp-replication", REPLICATION_PORT));
-        ports.extend(cluster.spec.kafka.listeners.iter().map(|listener| port(&port_name(listener), listener.port)));
+        ports.extend(
+            cluster
+                .spec
+                .kafka
+                .listeners
+                .iter()
+                .map(|listener| port(&port_name(listener), listener.port)),
+        );
     }
     ports
 }
@@ -208,7 +267,10 @@ pub(super) fn claims(cluster: &Cluster<'_>, pool: &Pool) -> Vec<(Value, Storage)
         let pod = cluster.pod_name(Node { pool, id });
         for (volume, storage) in volumes(&pool.spec.storage) {
             if storage.kind == StorageType::PersistentClaim {
-                claims.push((claim(cluster, pool, &format!("{volume}-{pod}"), id, &storage), storage));
+                claims.push((
+                    claim(cluster, pool, &format!("{volume}-{pod}"), id, &storage),
+                    storage,
+                ));
             }
         }
     }
@@ -218,7 +280,11 @@ pub(super) fn claims(cluster: &Cluster<'_>, pool: &Pool) -> Vec<(Value, Storage)
 fn claim(cluster: &Cluster<'_>, pool: &Pool, name: &str, id: i32, storage: &Storage) -> Value {
     let delete = storage.delete_claim == Some(true);
     // A claim that outlives the cluster has no owner, or the garbage collector would take it.
-    let owners = if delete { json!([cluster.pool_owner(pool)]) } else { json!([]) };
+    let owners = if delete {
+        json!([cluster.pool_owner(pool)])
+    } else {
+        json!([])
+    };
     let own_class = storage
         .overrides
         .iter()

@@ -18,7 +18,11 @@ const MANUAL: &str = "strimzi.io/manual-rolling-update";
 
 /// What the controller of pod sets does: missing pods are made, pods that no set has any more are deleted, the sets'
 /// statuses are kept.
-pub(super) async fn keep_pods(operator: &ClusterOperator, key: &Key, cluster: &Cluster<'_>) -> Result<(), Failure> {
+pub(super) async fn keep_pods(
+    operator: &ClusterOperator,
+    key: &Key,
+    cluster: &Cluster<'_>,
+) -> Result<(), Failure> {
     let kind = resource("Pod");
     for pod_set in operator.stores.of_cluster("StrimziPodSet", key) {
         if is_going(&pod_set) {
@@ -26,8 +30,14 @@ pub(super) async fn keep_pods(operator: &ClusterOperator, key: &Key, cluster: &C
         }
         let set_name = pod_set.metadata.name.clone().unwrap_or_default();
         let uid = pod_set.metadata.uid.clone().unwrap_or_default();
-        let owner =
-            owner_reference(&operator.kinds.pod_set.api_version, "StrimziPodSet", &set_name, &uid, true, false);
+        let owner = owner_reference(
+            &operator.kinds.pod_set.api_version,
+            "StrimziPodSet",
+            &set_name,
+            &uid,
+            true,
+            false,
+        );
         let wanted = pods_of(&pod_set);
         let mut live = operator.stores.of_cluster("Pod", key);
         live.retain(|pod| label(pod, "strimzi.io/controller-name") == Some(&set_name));
@@ -50,13 +60,18 @@ pub(super) async fn keep_pods(operator: &ClusterOperator, key: &Key, cluster: &C
         }
         for pod in &live {
             let name = pod.metadata.name.as_deref();
-            if !is_going(pod) && !wanted.iter().any(|definition| definition["metadata"]["name"].as_str() == name) {
+            if !is_going(pod)
+                && !wanted
+                    .iter()
+                    .any(|definition| definition["metadata"]["name"].as_str() == name)
+            {
                 operator.writer.delete(&kind, pod).await?;
             }
         }
         let current = |pod: &&std::sync::Arc<kube::core::DynamicObject>| {
-            let definition =
-                wanted.iter().find(|one| one["metadata"]["name"].as_str() == pod.metadata.name.as_deref());
+            let definition = wanted
+                .iter()
+                .find(|one| one["metadata"]["name"].as_str() == pod.metadata.name.as_deref());
             definition.is_some_and(|one| {
                 one["metadata"]["annotations"][REVISION].as_str() == annotation(pod, REVISION)
             })
@@ -68,19 +83,30 @@ pub(super) async fn keep_pods(operator: &ClusterOperator, key: &Key, cluster: &C
             live.iter().filter(|pod| is_ready_pod(pod)).count(),
             live.iter().filter(current).count(),
         );
-        operator.writer.set_status(&operator.kinds.pod_set, &pod_set, counts).await?;
+        operator
+            .writer
+            .set_status(&operator.kinds.pod_set, &pod_set, counts)
+            .await?;
     }
     Ok(())
 }
 
 /// Names of the claims that a pod's spec uses.
 fn claims_of(spec: &Value) -> impl Iterator<Item = &str> {
-    let volumes = spec["volumes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    volumes.iter().filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str())
+    let volumes = spec["volumes"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    volumes
+        .iter()
+        .filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str())
 }
 
 fn claim_uid(operator: &ClusterOperator, cluster: &Cluster<'_>, name: &str) -> Option<String> {
-    let claim = operator.stores.get(&resource("PersistentVolumeClaim"), &cluster.namespace, name)?;
+    let claim =
+        operator
+            .stores
+            .get(&resource("PersistentVolumeClaim"), &cluster.namespace, name)?;
     claim.metadata.uid.clone()
 }
 
@@ -114,14 +140,17 @@ pub(super) async fn advance(
     let mut unready = Vec::new();
     for node in cluster.nodes() {
         let name = cluster.pod_name(node);
-        let definition = definitions.iter().find(|one| one["metadata"]["name"] == name.as_str());
+        let definition = definitions
+            .iter()
+            .find(|one| one["metadata"]["name"] == name.as_str());
         let pod = operator.stores.get(&kind, &cluster.namespace, &name);
         let (Some(definition), Some(pod)) = (definition, pod) else {
             unready.push(name);
             continue;
         };
         let revision = definition["metadata"]["annotations"][REVISION].as_str();
-        let outdated = annotation(&pod, REVISION) != revision || annotation(&pod, MANUAL) == Some("true");
+        let outdated =
+            annotation(&pod, REVISION) != revision || annotation(&pod, MANUAL) == Some("true");
         let ready = is_ready_pod(&pod);
         if !ready {
             unready.push(name.clone());
@@ -138,13 +167,23 @@ pub(super) async fn advance(
     // Pods that don't work anyway go first; of working ones none is touched while another pod doesn't work.
     let broken = stale.iter().find(|(_, ready, _)| !ready);
     let next = broken.or_else(|| {
-        if unready.is_empty() { stale.iter().min_by_key(|(node, _, _)| rank(*node)) } else { None }
+        if unready.is_empty() {
+            stale.iter().min_by_key(|(node, _, _)| rank(*node))
+        } else {
+            None
+        }
     });
     if let Some((node, _, pod)) = next {
         operator.writer.delete(&kind, pod).await?;
-        return Ok(Some(waiting(&cluster.pod_name(*node), &unready, stale.len())));
+        return Ok(Some(waiting(
+            &cluster.pod_name(*node),
+            &unready,
+            stale.len(),
+        )));
     }
-    Ok(unready.first().map(|name| waiting(name, &unready, stale.len())))
+    Ok(unready
+        .first()
+        .map(|name| waiting(name, &unready, stale.len())))
 }
 
 /// Controllers are rolled before nodes of both roles, and those before brokers.

@@ -29,7 +29,10 @@ enum Content {
     AuthorityKey,
     AuthorityCertificate,
     /// A certificate for these names, in fields that start with this text.
-    Certificate { field: String, names: Vec<String> },
+    Certificate {
+        field: String,
+        names: Vec<String>,
+    },
 }
 
 /// A failure to make a secret.
@@ -46,8 +49,14 @@ pub enum SecretError {
 /// The secrets of the cluster.
 pub(super) fn wanted(cluster: &Cluster<'_>) -> Vec<Wanted> {
     let mut secrets = Vec::new();
-    for (authority, own) in [("cluster-ca", &cluster.spec.cluster_ca), ("clients-ca", &cluster.spec.clients_ca)] {
-        let generated = own.as_ref().and_then(|own| own.generate_certificate_authority) != Some(false);
+    for (authority, own) in [
+        ("cluster-ca", &cluster.spec.cluster_ca),
+        ("clients-ca", &cluster.spec.clients_ca),
+    ] {
+        let generated = own
+            .as_ref()
+            .and_then(|own| own.generate_certificate_authority)
+            != Some(false);
         if !generated {
             continue;
         }
@@ -67,13 +76,17 @@ pub(super) fn wanted(cluster: &Cluster<'_>) -> Vec<Wanted> {
         });
     }
     let of_cluster_authority = json!({"strimzi.io/cluster-ca-cert-generation": "0"});
-    let certificate = |name: String, component, annotations: &Value, field: &str, names: Vec<String>| Wanted {
-        name,
-        component,
-        authority: "cluster-ca",
-        annotations: annotations.clone(),
-        content: Content::Certificate { field: field.to_owned(), names },
-    };
+    let certificate =
+        |name: String, component, annotations: &Value, field: &str, names: Vec<String>| Wanted {
+            name,
+            component,
+            authority: "cluster-ca",
+            annotations: annotations.clone(),
+            content: Content::Certificate {
+                field: field.to_owned(),
+                names,
+            },
+        };
     secrets.push(certificate(
         cluster.named("cluster-operator-certs"),
         Component::Operator,
@@ -88,11 +101,29 @@ pub(super) fn wanted(cluster: &Cluster<'_>) -> Vec<Wanted> {
     for node in cluster.nodes() {
         let pod = cluster.pod_name(node);
         let names = vec![
-            format!("{pod}.{}.{}.svc", cluster.named("kafka-brokers"), cluster.namespace),
-            format!("{}.{}.svc", cluster.named("kafka-bootstrap"), cluster.namespace),
-            format!("{}.{}.svc.cluster.local", cluster.named("kafka-bootstrap"), cluster.namespace),
+            format!(
+                "{pod}.{}.{}.svc",
+                cluster.named("kafka-brokers"),
+                cluster.namespace
+            ),
+            format!(
+                "{}.{}.svc",
+                cluster.named("kafka-bootstrap"),
+                cluster.namespace
+            ),
+            format!(
+                "{}.{}.svc.cluster.local",
+                cluster.named("kafka-bootstrap"),
+                cluster.namespace
+            ),
         ];
-        secrets.push(certificate(pod.clone(), Component::Kafka, &of_both, &pod, names));
+        secrets.push(certificate(
+            pod.clone(),
+            Component::Kafka,
+            &of_both,
+            &pod,
+            names,
+        ));
     }
     if let Some(operators) = &cluster.spec.entity_operator {
         for (declared, name) in [
@@ -119,7 +150,10 @@ pub(super) async fn ensure(
     writer: &Writer,
     secret: impl Fn(&str) -> Option<Map<String, Value>>,
 ) -> Result<(), SecretError> {
-    let missing: Vec<Wanted> = wanted(cluster).into_iter().filter(|wanted| secret(&wanted.name).is_none()).collect();
+    let missing: Vec<Wanted> = wanted(cluster)
+        .into_iter()
+        .filter(|wanted| secret(&wanted.name).is_none())
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -129,13 +163,18 @@ pub(super) async fn ensure(
         authorities.push((name, authority(cluster, name, &secret)?));
     }
     for wanted in missing {
-        let own = authorities.iter().find(|(known, _)| *known == wanted.authority);
+        let own = authorities
+            .iter()
+            .find(|(known, _)| *known == wanted.authority);
         let Some((_, pki)) = own else { continue };
         let data = match &wanted.content {
             Content::AuthorityKey => json!({"ca.key": pki.ca_key_pem()}),
             Content::AuthorityCertificate => {
-                let password: String =
-                    rand::rng().sample_iter(Alphanumeric).take(12).map(char::from).collect();
+                let password: String = rand::rng()
+                    .sample_iter(Alphanumeric)
+                    .take(12)
+                    .map(char::from)
+                    .collect();
                 json!({"ca.crt": pki.ca_pem(), "ca.p12": "stand-in: no key store", "ca.password": password})
             }
             Content::Certificate { field, names } => {
@@ -144,30 +183,45 @@ pub(super) async fn ensure(
                 json!({format!("{field}.crt"): identity.certificate_pem, format!("{field}.key"): identity.key_pem})
             }
         };
-        let object = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {
-                "name": wanted.name,
-                "namespace": cluster.namespace,
-                "labels": labels::of(cluster, wanted.component),
-                "annotations": wanted.annotations,
-                "ownerReferences": owners(cluster, &wanted),
-            },
-            "type": "Opaque",
-            "stringData": data,
-        });
+        let object = object(cluster, &wanted, data);
         writer.create(&kind, &object).await?;
     }
     Ok(())
 }
 
+/// The secret with this content.
+pub(super) fn object(cluster: &Cluster<'_>, wanted: &Wanted, data: Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": wanted.name,
+            "namespace": cluster.namespace,
+            "labels": labels::of(cluster, wanted.component),
+            "annotations": wanted.annotations,
+            "ownerReferences": owners(cluster, wanted),
+        },
+        "type": "Opaque",
+        "stringData": data,
+    })
+}
+
 /// Authorities can be made to outlive the cluster.
 fn owners(cluster: &Cluster<'_>, wanted: &Wanted) -> Value {
-    let settings =
-        if wanted.authority == "clients-ca" { &cluster.spec.clients_ca } else { &cluster.spec.cluster_ca };
-    let owned = settings.as_ref().and_then(|settings| settings.generate_secret_owner_reference) != Some(false);
-    if wanted.component == Component::Authority && !owned { json!([]) } else { json!([cluster.owner()]) }
+    let settings = if wanted.authority == "clients-ca" {
+        &cluster.spec.clients_ca
+    } else {
+        &cluster.spec.cluster_ca
+    };
+    let owned = settings
+        .as_ref()
+        .and_then(|settings| settings.generate_secret_owner_reference)
+        != Some(false);
+    if wanted.component == Component::Authority && !owned {
+        json!([])
+    } else {
+        json!([cluster.owner()])
+    }
 }
 
 /// The authority in the cluster's secrets, or a new one.
@@ -177,12 +231,14 @@ fn authority(
     secret: impl Fn(&str) -> Option<Map<String, Value>>,
 ) -> Result<Pki, PkiError> {
     let text = |secret: &Map<String, Value>, field: &str| -> Option<String> {
-        let data: k8s_openapi::ByteString = serde_json::from_value(secret.get(field)?.clone()).ok()?;
+        let data: k8s_openapi::ByteString =
+            serde_json::from_value(secret.get(field)?.clone()).ok()?;
         String::from_utf8(data.0).ok()
     };
     let subject = format!("{} {name}", cluster.name);
     let key = secret(&cluster.named(name)).and_then(|data| text(&data, "ca.key"));
-    let certificate = secret(&cluster.named(&format!("{name}-cert"))).and_then(|data| text(&data, "ca.crt"));
+    let certificate =
+        secret(&cluster.named(&format!("{name}-cert"))).and_then(|data| text(&data, "ca.crt"));
     match (key, certificate) {
         (Some(key), Some(certificate)) => Pki::load(&subject, &certificate, &key),
         _ => Pki::generate(&subject),

@@ -59,12 +59,20 @@ pub(super) fn all(cluster: &Cluster<'_>) -> Vec<Value> {
 /// The listeners that have services of their own.
 pub(super) fn external<'a>(cluster: &'a Cluster<'_>) -> impl Iterator<Item = &'a Listener> {
     cluster.spec.kafka.listeners.iter().filter(|listener| {
-        matches!(listener.kind, ListenerType::Loadbalancer | ListenerType::Nodeport | ListenerType::ClusterIp)
+        matches!(
+            listener.kind,
+            ListenerType::Loadbalancer | ListenerType::Nodeport | ListenerType::ClusterIp
+        )
     })
 }
 
 fn internal<'a>(cluster: &'a Cluster<'_>) -> impl Iterator<Item = &'a Listener> {
-    cluster.spec.kafka.listeners.iter().filter(|listener| listener.kind == ListenerType::Internal)
+    cluster
+        .spec
+        .kafka
+        .listeners
+        .iter()
+        .filter(|listener| listener.kind == ListenerType::Internal)
 }
 
 /// The service at which clients inside the cluster start.
@@ -76,7 +84,10 @@ fn bootstrap(cluster: &Cluster<'_>) -> Value {
         .collect();
     let discovery: Vec<Value> = internal(cluster)
         .map(|listener| {
-            let auth = listener.authentication.as_ref().map_or(json!("none"), |auth| auth["type"].clone());
+            let auth = listener
+                .authentication
+                .as_ref()
+                .map_or(json!("none"), |auth| auth["type"].clone());
             json!({"port": listener.port, "tls": listener.tls, "protocol": "kafka", "auth": auth})
         })
         .collect();
@@ -86,7 +97,8 @@ fn bootstrap(cluster: &Cluster<'_>) -> Value {
         json!({"type": "ClusterIP", "selector": selector, "ports": ports}),
     );
     service["metadata"]["labels"]["strimzi.io/discovery"] = json!("true");
-    service["metadata"]["annotations"] = json!({"strimzi.io/discovery": Value::Array(discovery).to_string()});
+    service["metadata"]["annotations"] =
+        json!({"strimzi.io/discovery": Value::Array(discovery).to_string()});
     service
 }
 
@@ -122,13 +134,15 @@ fn external_services(cluster: &Cluster<'_>, listener: &Listener) -> Vec<Value> {
     };
     let configuration = listener.configuration.clone().unwrap_or_default();
     let spec = |selector: Value| {
-        let mut spec = json!({"type": kind, "selector": selector, "ports": [listener_port(listener)]});
+        let mut spec =
+            json!({"type": kind, "selector": selector, "ports": [listener_port(listener)]});
         for (field, from) in [
             ("externalTrafficPolicy", "externalTrafficPolicy"),
             ("loadBalancerSourceRanges", "loadBalancerSourceRanges"),
             ("loadBalancerClass", "class"),
         ] {
-            let applies = kind == "LoadBalancer" || (kind == "NodePort" && field == "externalTrafficPolicy");
+            let applies =
+                kind == "LoadBalancer" || (kind == "NodePort" && field == "externalTrafficPolicy");
             if applies && !configuration[from].is_null() {
                 spec[field] = configuration[from].clone();
             }
@@ -137,14 +151,24 @@ fn external_services(cluster: &Cluster<'_>, listener: &Listener) -> Vec<Value> {
     };
     let mut selector = labels::selector(cluster);
     selector.insert("strimzi.io/broker-role".to_owned(), json!("true"));
-    let mut bootstrap =
-        service(cluster, external_bootstrap_name(cluster, listener), spec(Value::Object(selector)));
+    let mut bootstrap = service(
+        cluster,
+        external_bootstrap_name(cluster, listener),
+        spec(Value::Object(selector)),
+    );
     describe(&mut bootstrap, &configuration["bootstrap"]);
     let mut services = vec![bootstrap];
     for node in cluster.nodes().filter(|node| node.pool.has(Role::Broker)) {
         let mut selector = labels::selector(cluster);
-        selector.insert("strimzi.io/pod-name".to_owned(), json!(cluster.pod_name(node)));
-        let mut one = service(cluster, external_broker_name(cluster, listener, node), spec(Value::Object(selector)));
+        selector.insert(
+            "strimzi.io/pod-name".to_owned(),
+            json!(cluster.pod_name(node)),
+        );
+        let mut one = service(
+            cluster,
+            external_broker_name(cluster, listener, node),
+            spec(Value::Object(selector)),
+        );
         one["metadata"]["labels"] = Value::Object(labels::of_pool(cluster, node.pool));
         one["metadata"]["ownerReferences"] = json!([cluster.pool_owner(node.pool)]);
         let own = configuration["brokers"]
@@ -180,5 +204,10 @@ pub(super) fn external_bootstrap_name(cluster: &Cluster<'_>, listener: &Listener
 }
 
 fn external_broker_name(cluster: &Cluster<'_>, listener: &Listener, node: Node<'_>) -> String {
-    format!("{}-{}-{}", cluster.pod_set_name(node.pool), listener.name, node.id)
+    format!(
+        "{}-{}-{}",
+        cluster.pod_set_name(node.pool),
+        listener.name,
+        node.id
+    )
 }

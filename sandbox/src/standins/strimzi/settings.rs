@@ -46,10 +46,17 @@ impl Settings {
     pub fn of(pod: &DynamicObject) -> Option<Self> {
         let namespace = pod.metadata.namespace.clone()?;
         let containers = pod.data["spec"]["containers"].as_array()?;
-        let container = containers.iter().find(|container| container["name"] == CONTAINER).or(containers.first())?;
+        let container = containers
+            .iter()
+            .find(|container| container["name"] == CONTAINER)
+            .or(containers.first())?;
         let value = |name: &str| environment(container, name, &namespace);
         let milliseconds = |name: &str, default: u64| {
-            Duration::from_millis(value(name).and_then(|text| text.parse().ok()).unwrap_or(default))
+            Duration::from_millis(
+                value(name)
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(default),
+            )
         };
         let kafka_images: BTreeMap<String, String> = value("STRIMZI_KAFKA_IMAGES")
             .unwrap_or_default()
@@ -62,13 +69,17 @@ impl Settings {
         let operator = format!("quay.io/strimzi/operator:{version}");
         Some(Settings {
             watched: watched(value("STRIMZI_NAMESPACE").as_deref()),
-            topic_operator_image: value("STRIMZI_DEFAULT_TOPIC_OPERATOR_IMAGE").unwrap_or_else(|| operator.clone()),
-            user_operator_image: value("STRIMZI_DEFAULT_USER_OPERATOR_IMAGE").unwrap_or_else(|| operator.clone()),
+            topic_operator_image: value("STRIMZI_DEFAULT_TOPIC_OPERATOR_IMAGE")
+                .unwrap_or_else(|| operator.clone()),
+            user_operator_image: value("STRIMZI_DEFAULT_USER_OPERATOR_IMAGE")
+                .unwrap_or_else(|| operator.clone()),
             init_image: value("STRIMZI_DEFAULT_KAFKA_INIT_IMAGE").unwrap_or(operator),
             full_reconciliation: milliseconds("STRIMZI_FULL_RECONCILIATION_INTERVAL_MS", 120_000),
             operation_timeout: milliseconds("STRIMZI_OPERATION_TIMEOUT_MS", 300_000),
-            network_policies: value("STRIMZI_NETWORK_POLICY_GENERATION").as_deref() != Some("false"),
-            disruption_budgets: value("STRIMZI_POD_DISRUPTION_BUDGET_GENERATION").as_deref() != Some("false"),
+            network_policies: value("STRIMZI_NETWORK_POLICY_GENERATION").as_deref()
+                != Some("false"),
+            disruption_budgets: value("STRIMZI_POD_DISRUPTION_BUDGET_GENERATION").as_deref()
+                != Some("false"),
             namespace,
             version,
             kafka_images,
@@ -78,7 +89,9 @@ impl Settings {
     /// Whether the operator works in `namespace`.
     #[must_use]
     pub fn watches(&self, namespace: &str) -> bool {
-        self.watched.as_ref().is_none_or(|watched| watched.iter().any(|one| one == namespace))
+        self.watched
+            .as_ref()
+            .is_none_or(|watched| watched.iter().any(|one| one == namespace))
     }
 
     /// Whether this is Strimzi `version` or newer.
@@ -99,7 +112,10 @@ fn watched(value: Option<&str>) -> Option<Vec<String>> {
 
 /// An environment variable, given plainly or as the pod's namespace.
 fn environment(container: &Value, name: &str, namespace: &str) -> Option<String> {
-    let variable = container["env"].as_array()?.iter().find(|variable| variable["name"] == name)?;
+    let variable = container["env"]
+        .as_array()?
+        .iter()
+        .find(|variable| variable["name"] == name)?;
     if let Some(value) = variable["value"].as_str() {
         return Some(value.to_owned());
     }
@@ -111,10 +127,14 @@ fn environment(container: &Value, name: &str, namespace: &str) -> Option<String>
 
 /// The version in an image's tag; for a tag without one, the version in the Kafka images; else the newest known.
 fn version_of(image: &str, kafka_images: &BTreeMap<String, String>) -> String {
-    let is_version = |text: &str| text.split('.').count() == 3 && text.starts_with(|c: char| c.is_ascii_digit());
+    let is_version =
+        |text: &str| text.split('.').count() == 3 && text.starts_with(|c: char| c.is_ascii_digit());
     let tag = |image: &str| {
         let name = image.split('@').next().unwrap_or(image);
-        name.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag.to_owned())
+        name.rsplit('/')
+            .next()
+            .and_then(|last| last.split_once(':'))
+            .map(|(_, tag)| tag.to_owned())
     };
     let own = tag(image).filter(|tag| is_version(tag));
     let of_kafka = || {
@@ -122,8 +142,12 @@ fn version_of(image: &str, kafka_images: &BTreeMap<String, String>) -> String {
         let version = tag.split("-kafka-").next()?.to_owned();
         is_version(&version).then_some(version)
     };
-    own.or_else(of_kafka)
-        .unwrap_or_else(|| RELEASES.last().map(|release| release.strimzi.to_owned()).unwrap_or_default())
+    own.or_else(of_kafka).unwrap_or_else(|| {
+        RELEASES
+            .last()
+            .map(|release| release.strimzi.to_owned())
+            .unwrap_or_default()
+    })
 }
 
 #[cfg(test)]
@@ -164,7 +188,10 @@ pub(crate) mod tests {
         assert_eq!(settings.version, "0.47.0");
         assert!(settings.watches("kafka"));
         assert!(!settings.watches("default"));
-        assert_eq!(settings.kafka_images["3.9.0"], "quay.io/strimzi/kafka:0.47.0-kafka-3.9.0");
+        assert_eq!(
+            settings.kafka_images["3.9.0"],
+            "quay.io/strimzi/kafka:0.47.0-kafka-3.9.0"
+        );
     }
 
     #[test]

@@ -23,7 +23,10 @@ const KNOWN: &[(&str, Kind)] = &[
     ("cleanup.policy", Kind::Some(&["compact", "delete"])),
     ("compression.gzip.level", Kind::Number(-1)),
     ("compression.lz4.level", Kind::Number(1)),
-    ("compression.type", Kind::One(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"])),
+    (
+        "compression.type",
+        Kind::One(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
+    ),
     ("compression.zstd.level", Kind::Number(-131_072)),
     ("delete.retention.ms", Kind::Number(0)),
     ("file.delete.delay.ms", Kind::Number(0)),
@@ -41,7 +44,10 @@ const KNOWN: &[(&str, Kind)] = &[
     ("message.timestamp.after.max.ms", Kind::Number(0)),
     ("message.timestamp.before.max.ms", Kind::Number(0)),
     ("message.timestamp.difference.max.ms", Kind::Number(0)),
-    ("message.timestamp.type", Kind::One(&["CreateTime", "LogAppendTime"])),
+    (
+        "message.timestamp.type",
+        Kind::One(&["CreateTime", "LogAppendTime"]),
+    ),
     ("min.cleanable.dirty.ratio", Kind::Ratio),
     ("min.compaction.lag.ms", Kind::Number(0)),
     ("min.insync.replicas", Kind::Number(1)),
@@ -65,17 +71,23 @@ pub(super) fn check(config: &Map<String, Value>) -> Result<(), String> {
         let Some((_, kind)) = KNOWN.iter().find(|(known, _)| known == name) else {
             return Err(format!("{EXCEPTION}Unknown topic config name: {name}"));
         };
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         let fits = match kind {
             Kind::Number(least) => text.parse::<i64>().is_ok_and(|number| number >= *least),
             Kind::Flag => matches!(text.as_str(), "true" | "false"),
-            Kind::Ratio => text.parse::<f64>().is_ok_and(|number| (0.0..=1.0).contains(&number)),
+            Kind::Ratio => text
+                .parse::<f64>()
+                .is_ok_and(|number| (0.0..=1.0).contains(&number)),
             Kind::One(values) => values.contains(&text.as_str()),
             Kind::Some(values) => text.split(',').all(|one| values.contains(&one.trim())),
             Kind::Text => true,
         };
         if !fits {
-            return Err(format!("{EXCEPTION}Invalid value {text} for configuration {name}"));
+            return Err(format!(
+                "{EXCEPTION}Invalid value {text} for configuration {name}"
+            ));
         }
     }
     Ok(())
@@ -92,9 +104,20 @@ mod tests {
 
     #[test]
     fn known_settings_pass_and_others_are_named() {
-        assert_eq!(checked(json!({"retention.ms": 600000, "min.insync.replicas": "2"})), Ok(()));
-        assert!(checked(json!({"retention.msec": 1})).unwrap_err().contains("retention.msec"));
-        assert!(checked(json!({"min.insync.replicas": "asd"})).unwrap_err().contains("asd"));
+        assert_eq!(
+            checked(json!({"retention.ms": 600000, "min.insync.replicas": "2"})),
+            Ok(())
+        );
+        assert!(
+            checked(json!({"retention.msec": 1}))
+                .unwrap_err()
+                .contains("retention.msec")
+        );
+        assert!(
+            checked(json!({"min.insync.replicas": "asd"}))
+                .unwrap_err()
+                .contains("asd")
+        );
         assert_eq!(checked(json!({"cleanup.policy": "compact,delete"})), Ok(()));
     }
 }

@@ -28,29 +28,45 @@ struct Kafka {
 }
 
 /// The namespace that a container of the cluster's entity operator watches, while its pod is ready.
-pub(super) fn entity_operator_runs(entities: &Entities, key: &Key, container: &str) -> Option<String> {
+pub(super) fn entity_operator_runs(
+    entities: &Entities,
+    key: &Key,
+    container: &str,
+) -> Option<String> {
     let name = format!("{}-entity-operator", key.1);
-    entities.stores.of_cluster("Pod", key).iter().find_map(|pod| {
-        if label(pod, "strimzi.io/name") != Some(&name) || !is_ready_pod(pod) {
-            return None;
-        }
-        let containers = pod.data["spec"]["containers"].as_array()?;
-        let env = containers.iter().find(|one| one["name"] == container)?["env"].as_array()?;
-        let variable = env.iter().find(|variable| variable["name"] == "STRIMZI_NAMESPACE")?;
-        variable["value"].as_str().map(str::to_owned)
-    })
+    entities
+        .stores
+        .of_cluster("Pod", key)
+        .iter()
+        .find_map(|pod| {
+            if label(pod, "strimzi.io/name") != Some(&name) || !is_ready_pod(pod) {
+                return None;
+            }
+            let containers = pod.data["spec"]["containers"].as_array()?;
+            let env = containers.iter().find(|one| one["name"] == container)?["env"].as_array()?;
+            let variable = env
+                .iter()
+                .find(|variable| variable["name"] == "STRIMZI_NAMESPACE")?;
+            variable["value"].as_str().map(str::to_owned)
+        })
 }
 
 /// Brings the topics of a cluster to what their resources ask for.
 pub(super) async fn reconcile(entities: &Entities, key: &Key) -> Result<(), Failure> {
-    let Some(watched) = entity_operator_runs(entities, key, "topic-operator") else { return Ok(()) };
-    let Some(kafka) = kafka(entities, key) else { return Ok(()) };
+    let Some(watched) = entity_operator_runs(entities, key, "topic-operator") else {
+        return Ok(());
+    };
+    let Some(kafka) = kafka(entities, key) else {
+        return Ok(());
+    };
     let kind = &entities.kinds.topic;
     for topic in entities.stores.within("KafkaTopic", &watched) {
         if label(&topic, "strimzi.io/cluster") != Some(&key.1) {
             continue;
         }
-        let Ok(spec) = serde_json::from_value::<KafkaTopicSpec>(topic.data["spec"].clone()) else { continue };
+        let Ok(spec) = serde_json::from_value::<KafkaTopicSpec>(topic.data["spec"].clone()) else {
+            continue;
+        };
         let mut finalizers = topic.metadata.finalizers.clone().unwrap_or_default();
         let held = finalizers.iter().any(|one| one == TOPIC_FINALIZER);
         let managed = annotation(&topic, "strimzi.io/managed") != Some("false");
@@ -78,7 +94,10 @@ pub(super) async fn reconcile(entities: &Entities, key: &Key) -> Result<(), Fail
                     topic_name: Some(topic_name(&topic, &spec)),
                     ..KafkaTopicStatus::default()
                 };
-                entities.topic_writer.set_status(kind, &topic, json!(status)).await?;
+                entities
+                    .topic_writer
+                    .set_status(kind, &topic, json!(status))
+                    .await?;
                 continue;
             }
             ensure(entities, &kafka, &topic, &spec)
@@ -92,12 +111,17 @@ pub(super) async fn reconcile(entities: &Entities, key: &Key) -> Result<(), Fail
             conditions: vec![condition],
             observed_generation: topic.metadata.generation,
             topic_name: Some(
-                topic.data["status"]["topicName"].as_str().map_or_else(|| topic_name(&topic, &spec), str::to_owned),
+                topic.data["status"]["topicName"]
+                    .as_str()
+                    .map_or_else(|| topic_name(&topic, &spec), str::to_owned),
             ),
             topic_id: state.ok().or(known),
             replicas_change: None,
         };
-        entities.topic_writer.set_status(kind, &topic, json!(status)).await?;
+        entities
+            .topic_writer
+            .set_status(kind, &topic, json!(status))
+            .await?;
     }
     Ok(())
 }
@@ -112,30 +136,47 @@ fn kafka(entities: &Entities, key: &Key) -> Option<Kafka> {
         .of_cluster("Pod", key)
         .iter()
         .filter(|pod| label(pod, "strimzi.io/broker-role") == Some("true") && is_ready_pod(pod))
-        .filter_map(|pod| pod.metadata.name.as_deref()?.rsplit('-').next()?.parse().ok())
+        .filter_map(|pod| {
+            pod.metadata
+                .name
+                .as_deref()?
+                .rsplit('-')
+                .next()?
+                .parse()
+                .ok()
+        })
         .collect();
     brokers.sort_unstable();
     if brokers.is_empty() {
         return None;
     }
-    let setting = |name: &str| number(spec.kafka.config.get(name)).and_then(|value| i32::try_from(value).ok());
+    let setting = |name: &str| {
+        number(spec.kafka.config.get(name)).and_then(|value| i32::try_from(value).ok())
+    };
     let deletes = spec.kafka.config.get("delete.topic.enable");
     Some(Kafka {
         cluster_id,
         brokers,
         default_partitions: setting("num.partitions").unwrap_or(1),
         default_replicas: setting("default.replication.factor").unwrap_or(1),
-        deletes_topics: !deletes.is_some_and(|value| *value == json!(false) || *value == json!("false")),
+        deletes_topics: !deletes
+            .is_some_and(|value| *value == json!(false) || *value == json!("false")),
     })
 }
 
 fn topic_name(topic: &DynamicObject, spec: &KafkaTopicSpec) -> String {
-    spec.topic_name.clone().unwrap_or_else(|| topic.metadata.name.clone().unwrap_or_default())
+    spec.topic_name
+        .clone()
+        .unwrap_or_else(|| topic.metadata.name.clone().unwrap_or_default())
 }
 
 fn manager(topic: &DynamicObject) -> String {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    format!("{}/{}", text(&topic.metadata.namespace), text(&topic.metadata.name))
+    format!(
+        "{}/{}",
+        text(&topic.metadata.namespace),
+        text(&topic.metadata.name)
+    )
 }
 
 /// Creates or changes the topic in Kafka; gives its id.
@@ -149,7 +190,10 @@ fn ensure(
     if let Some(before) = resource.data["status"]["topicName"].as_str()
         && before != name
     {
-        return Err(("NotSupported", "Changing spec.topicName is not supported".to_owned()));
+        return Err((
+            "NotSupported",
+            "Changing spec.topicName is not supported".to_owned(),
+        ));
     }
     topic_config::check(&spec.config).map_err(|message| ("KafkaError", message))?;
     let Some(mut topic) = entities.disks.topic(&kafka.cluster_id, &name) else {
@@ -161,24 +205,45 @@ fn ensure(
     let own = manager(resource);
     if topic.manager != own && still_managed(entities, &topic.manager) {
         let (namespace, other) = topic.manager.split_once('/').unwrap_or_default();
-        return Err(("ResourceConflict", format!("Managed by Ref{{namespace='{namespace}', name='{other}'}}")));
+        return Err((
+            "ResourceConflict",
+            format!("Managed by Ref{{namespace='{namespace}', name='{other}'}}"),
+        ));
     }
     let partitions = spec.partitions.unwrap_or(topic.partitions);
     if partitions < topic.partitions {
-        return Err(("NotSupported", "Decreasing partitions not supported".to_owned()));
-    }
-    if spec.replicas.is_some_and(|replicas| replicas != topic.replicas) {
-        let all: Vec<String> = (0..topic.partitions).map(|partition| partition.to_string()).collect();
         return Err((
             "NotSupported",
-            format!("Replication factor change not supported, but required for partitions [{}]", all.join(", ")),
+            "Decreasing partitions not supported".to_owned(),
+        ));
+    }
+    if spec
+        .replicas
+        .is_some_and(|replicas| replicas != topic.replicas)
+    {
+        let all: Vec<String> = (0..topic.partitions)
+            .map(|partition| partition.to_string())
+            .collect();
+        return Err((
+            "NotSupported",
+            format!(
+                "Replication factor change not supported, but required for partitions [{}]",
+                all.join(", ")
+            ),
         ));
     }
     let before = topic.clone();
     topic.partitions = partitions;
     topic.config.clone_from(&spec.config);
     topic.manager = own;
-    topic.brokers.extend(placement(&kafka.brokers, partitions, topic.replicas));
+    if partitions > before.partitions {
+        // New partitions are placed on the brokers of now; the replicas of older ones stay where they are.
+        topic.brokers.extend(placement(
+            &kafka.brokers,
+            partitions - before.partitions,
+            topic.replicas,
+        ));
+    }
     let id = topic.id.clone();
     if topic != before {
         entities.disks.put_topic(&kafka.cluster_id, &name, topic);
@@ -188,11 +253,20 @@ fn ensure(
 
 /// Whether the resource that manages a topic is still there.
 fn still_managed(entities: &Entities, manager: &str) -> bool {
-    let Some((namespace, name)) = manager.split_once('/') else { return false };
-    entities.stores.get(&entities.kinds.topic, namespace, name).is_some_and(|topic| !is_going(&topic))
+    let Some((namespace, name)) = manager.split_once('/') else {
+        return false;
+    };
+    entities
+        .stores
+        .get(&entities.kinds.topic, namespace, name)
+        .is_some_and(|topic| !is_going(&topic))
 }
 
-fn create(kafka: &Kafka, resource: &DynamicObject, spec: &KafkaTopicSpec) -> Result<Topic, Refused> {
+fn create(
+    kafka: &Kafka,
+    resource: &DynamicObject,
+    spec: &KafkaTopicSpec,
+) -> Result<Topic, Refused> {
     let partitions = spec.partitions.unwrap_or(kafka.default_partitions);
     let replicas = spec.replicas.unwrap_or(kafka.default_replicas);
     let available = kafka.brokers.len();
@@ -218,8 +292,14 @@ fn create(kafka: &Kafka, resource: &DynamicObject, spec: &KafkaTopicSpec) -> Res
 
 /// The brokers that get a replica: partitions go round.
 fn placement(brokers: &[i32], partitions: i32, replicas: i32) -> BTreeSet<i32> {
-    let count = usize::try_from(partitions.saturating_add(replicas).saturating_sub(1)).unwrap_or_default();
-    brokers.iter().copied().cycle().take(count.min(brokers.len())).collect()
+    let count =
+        usize::try_from(partitions.saturating_add(replicas).saturating_sub(1)).unwrap_or_default();
+    brokers
+        .iter()
+        .copied()
+        .cycle()
+        .take(count.min(brokers.len()))
+        .collect()
 }
 
 /// Deletes the topic in Kafka, where this resource manages it.
@@ -248,14 +328,21 @@ fn delete(
     Ok(())
 }
 
-async fn set_finalizers(entities: &Entities, topic: &DynamicObject, finalizers: &[String]) -> Result<(), Failure> {
+async fn set_finalizers(
+    entities: &Entities,
+    topic: &DynamicObject,
+    finalizers: &[String],
+) -> Result<(), Failure> {
     let name = topic.metadata.name.clone().unwrap_or_default();
     let namespace = topic.metadata.namespace.clone().unwrap_or_default();
     // With the version that was read: a finalizer of somebody else's that has come since must not be lost.
     let change: Value = json!({
         "metadata": {"finalizers": finalizers, "resourceVersion": topic.metadata.resource_version},
     });
-    entities.topic_writer.merge(&entities.kinds.topic, &namespace, &name, &change).await?;
+    entities
+        .topic_writer
+        .merge(&entities.kinds.topic, &namespace, &name, &change)
+        .await?;
     Ok(())
 }
 

@@ -15,7 +15,9 @@ use crate::standins::common::{is_going, owner_reference, resource};
 
 /// Brings the users of a cluster to what their resources ask for.
 pub(super) async fn reconcile(entities: &Entities, key: &Key) -> Result<(), Failure> {
-    let Some(watched) = entity_operator_runs(entities, key, "user-operator") else { return Ok(()) };
+    let Some(watched) = entity_operator_runs(entities, key, "user-operator") else {
+        return Ok(());
+    };
     let (namespace, cluster) = key;
     let prefix = entities
         .stores
@@ -27,14 +29,23 @@ pub(super) async fn reconcile(entities: &Entities, key: &Key) -> Result<(), Fail
         if label(&user, "strimzi.io/cluster") != Some(cluster) || is_going(&user) {
             continue;
         }
-        let Ok(spec) = serde_json::from_value::<KafkaUserSpec>(user.data["spec"].clone()) else { continue };
+        let Ok(spec) = serde_json::from_value::<KafkaUserSpec>(user.data["spec"].clone()) else {
+            continue;
+        };
         let name = user.metadata.name.clone().unwrap_or_default();
-        let method = spec.authentication.as_ref().map(|authentication| authentication.kind);
+        let method = spec
+            .authentication
+            .as_ref()
+            .map(|authentication| authentication.kind);
         let secret_name = format!("{prefix}{name}");
         let has_secret = !matches!(method, None | Some(UserAuthenticationType::TlsExternal));
         let kind = resource("Secret");
         if has_secret && entities.stores.get(&kind, &watched, &secret_name).is_none() {
-            let password: String = rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect();
+            let password: String = rand::rng()
+                .sample_iter(Alphanumeric)
+                .take(32)
+                .map(char::from)
+                .collect();
             let content = if method == Some(UserAuthenticationType::ScramSha512) {
                 let jaas = format!(
                     "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"{name}\" \
@@ -53,8 +64,14 @@ pub(super) async fn reconcile(entities: &Entities, key: &Key) -> Result<(), Fail
                 })
             };
             let uid = user.metadata.uid.clone().unwrap_or_default();
-            let owner =
-                owner_reference(&entities.kinds.user.api_version, "KafkaUser", &name, &uid, false, false);
+            let owner = owner_reference(
+                &entities.kinds.user.api_version,
+                "KafkaUser",
+                &name,
+                &uid,
+                false,
+                false,
+            );
             let secret = json!({
                 "apiVersion": "v1",
                 "kind": "Secret",
@@ -87,7 +104,10 @@ pub(super) async fn reconcile(entities: &Entities, key: &Key) -> Result<(), Fail
             username: Some(username),
             secret: has_secret.then_some(secret_name),
         };
-        entities.user_writer.set_status(&entities.kinds.user, &user, json!(status)).await?;
+        entities
+            .user_writer
+            .set_status(&entities.kinds.user, &user, json!(status))
+            .await?;
     }
     Ok(())
 }
