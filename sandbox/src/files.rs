@@ -233,12 +233,17 @@ impl Lock {
         })
     }
 
-    /// Whether somebody holds the lock. A missing file is held by nobody.
+    /// Whether somebody holds the lock. A missing file is held by nobody; several may ask at once.
     pub(crate) fn is_held(path: &Path) -> Result<bool, SandboxError> {
-        if !path.exists() {
-            return Ok(false);
+        let file = match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            file => file.map_err(SandboxError::io("open", path))?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(source)) => Err(SandboxError::io("lock", path)(source)),
         }
-        Ok(Self::try_take(path)?.is_none())
     }
 }
 

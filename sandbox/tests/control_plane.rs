@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service};
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{Api, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use pipectl_sandbox::{
     FaultEffect, FaultMoment, FaultRule, Phase, Sandbox, SandboxError, SandboxStatus, StartOptions,
@@ -164,6 +165,70 @@ async fn a_sandbox_keeps_its_data_over_a_stop_and_loses_it_in_a_reset() {
     let namespaces: Api<Namespace> = Api::all(temporary.client().await);
     assert!(namespaces.get_opt("stays").await.unwrap().is_none());
     assert!(sandbox.stop().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_sandbox_is_like_a_fresh_cluster_and_says_what_it_cannot_do() {
+    let temporary = Temporary::new("fresh");
+    temporary.start().await;
+    let client = temporary.client().await;
+    let classes: Api<StorageClass> = Api::all(client.clone());
+    let gp3 = classes.get("gp3").await.unwrap();
+    assert_eq!(gp3.provisioner, "ebs.csi.aws.com");
+    assert_eq!(
+        gp3.volume_binding_mode.as_deref(),
+        Some("WaitForFirstConsumer")
+    );
+
+    let create = PostParams::default();
+    let services: Api<Service> = Api::namespaced(client.clone(), "default");
+    let service = json!({ "metadata": { "name": "lb" }, "spec": { "type": "LoadBalancer", "ports": [{ "port": 80 }] } });
+    let service = services
+        .create(&create, &serde_json::from_value(service).unwrap())
+        .await
+        .unwrap();
+    let spec = service.spec.unwrap();
+    assert!(spec.cluster_ip.unwrap().starts_with("172.20."));
+    let ingress = service
+        .status
+        .and_then(|status| status.load_balancer)
+        .and_then(|balancer| balancer.ingress);
+    assert!(
+        ingress.is_none_or(|ingress| ingress.is_empty()),
+        "nobody makes load balancers here"
+    );
+    assert!(services.get("kubernetes").await.is_ok());
+
+    let pods: Api<Pod> = Api::namespaced(client, "default");
+    let pod = json!({ "metadata": { "name": "p" }, "spec": { "containers": [{ "name": "c", "image": "nginx" }] } });
+    pods.create(&create, &serde_json::from_value(pod).unwrap())
+        .await
+        .unwrap();
+    eventually("the pod runs", async || {
+        pods.get("p")
+            .await
+            .unwrap()
+            .status
+            .and_then(|status| status.phase)
+            .as_deref()
+            == Some("Running")
+    })
+    .await;
+    let error = pods.logs("p", &LogParams::default()).await.unwrap_err();
+    assert_eq!(code(&error), Some(400), "no program, no logs: {error}");
+
+    let mut config = Kubeconfig::read_from(temporary.sandbox.kubeconfig_path()).unwrap();
+    config.auth_infos[0].auth_info = Some(kube::config::AuthInfo::default());
+    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
+        .await
+        .unwrap();
+    let stranger = kube::Client::try_from(config).unwrap();
+    let error = Api::<Namespace>::all(stranger)
+        .list(&ListParams::default())
+        .await
+        .unwrap_err();
+    assert_eq!(code(&error), Some(401));
+    assert!(temporary.sandbox.stop().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
