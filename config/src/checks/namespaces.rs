@@ -74,8 +74,10 @@ pub(super) fn declared(context: &mut Context<'_>) {
             }
         }
     }
+    // An empty text in jobNamespaces means all namespaces.
     let undeclared = |name: &str| {
-        !is_system_namespace(name)
+        !name.is_empty()
+            && !is_system_namespace(name)
             && !spec
                 .namespaces
                 .iter()

@@ -16,8 +16,8 @@ pub(super) fn watched(context: &mut Context<'_>) {
     else {
         return;
     };
-    // The chart takes an empty list for "all namespaces".
-    if watched.is_empty() {
+    // The chart's own word for "all namespaces" (values.yaml: "If empty string is included, all namespaces will be allowed").
+    if watched.iter().any(String::is_empty) {
         return;
     }
     for (index, app) in spec.spark_applications.iter().enumerate() {

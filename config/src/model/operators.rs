@@ -62,7 +62,7 @@ pub struct SparkOperator {
     pub chart: ChartSource,
     /// The Helm release's name.
     pub release_name: String,
-    /// Namespaces whose applications the operator runs. Left out: those of `sparkApplications`. An empty list means all.
+    /// Namespaces whose applications the operator runs. Left out: those of `sparkApplications`. An empty text among them means all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_namespaces: Option<Vec<String>>,
     /// Runs the operator's mutating webhook, which puts volumes, affinities and the like into driver and executor pods.

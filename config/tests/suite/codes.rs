@@ -6,8 +6,11 @@ use pipectl_config::diagnostics::CODES;
 #[test]
 fn every_code_has_a_case() {
     let tests = [
-        include_str!("across_fields.rs"),
         include_str!("files.rs"),
+        include_str!("kafka.rs"),
+        include_str!("manifests.rs"),
+        include_str!("names.rs"),
+        include_str!("places.rs"),
         include_str!("secrets.rs"),
         include_str!("shape.rs"),
         include_str!("../../src/overrides.rs"),
