@@ -103,10 +103,10 @@ pub struct Stage {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
     /// Two tasks have the same id.
-    #[error("ENG010: step {0} stands twice in the graph")]
+    #[error("step {0} stands twice in the graph")]
     Duplicate(StepId),
     /// A task needs one that is not there.
-    #[error("ENG011: step {step} needs {need}, which is not in the graph")]
+    #[error("step {step} needs {need}, which is not in the graph")]
     UnknownNeed {
         /// Who needs.
         step: StepId,
@@ -114,13 +114,13 @@ pub enum GraphError {
         need: StepId,
     },
     /// Tasks wait for each other in a ring.
-    #[error("ENG012: steps wait for each other: {}", ring(.0))]
+    #[error("steps wait for each other: {}", ring(.0))]
     Cycle(
         /// The ring, each waiting for the next, the last for the first.
         Vec<StepId>,
     ),
     /// A stage was asked for that no step belongs to.
-    #[error("ENG013: there is no stage {0}")]
+    #[error("there is no stage {0}")]
     UnknownStage(String),
 }
 
@@ -139,7 +139,36 @@ pub struct Graph {
     by_id: BTreeMap<StepId, usize>,
 }
 
+impl GraphError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Duplicate(_) => "ENG010",
+            Self::UnknownNeed { .. } => "ENG011",
+            Self::Cycle(_) => "ENG012",
+            Self::UnknownStage(_) => "ENG013",
+        }
+    }
+}
+
 impl Graph {
+    /// The graph of steps that bring something up.
+    ///
+    /// # Errors
+    /// As [`Graph::build`].
+    pub fn up(steps: Vec<Arc<dyn Step>>) -> Result<Self, GraphError> {
+        Self::build(steps.into_iter().map(Task::Up).collect())
+    }
+
+    /// The graph of removals that take something down.
+    ///
+    /// # Errors
+    /// As [`Graph::build`].
+    pub fn down(removals: Vec<Arc<dyn Removal>>) -> Result<Self, GraphError> {
+        Self::build(removals.into_iter().map(Task::Down).collect())
+    }
+
     /// Checks the tasks and puts them in order.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! report), [`event`] (the only output).
 
 mod books;
+mod codes;
 pub mod critical_path;
 mod dispatcher;
 pub mod event;
@@ -24,6 +25,7 @@ mod waiting;
 mod words;
 
 pub use books::RunRecord;
+pub use codes::CODES;
 pub use event::{Event, EventKind, PipelineInfo, Plan, RunOutcome, Verb};
 pub use graph::{Graph, GraphError, Task};
 pub use options::RunOptions;

@@ -68,7 +68,7 @@ fn a_cycle_is_named_step_by_step() {
     let text = error.map(|error| error.to_string()).unwrap_or_default();
     assert_eq!(
         text,
-        "ENG012: steps wait for each other: a/1 → a/3 → a/2 → a/1"
+        "steps wait for each other: a/1 → a/3 → a/2 → a/1"
     );
 }
 
