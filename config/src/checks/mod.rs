@@ -11,6 +11,7 @@ mod namespaces;
 mod network;
 mod objects;
 mod secrets;
+mod settings;
 mod spark;
 mod versions;
 
@@ -158,6 +159,13 @@ const CHECKS: &[Check] = &[
         ],
         clients::check,
     ),
+    (
+        &["strimzi", "sparkOperator", "workloads"],
+        settings::addresses,
+    ),
+    (&["kafka"], settings::resources),
+    (&["timeouts", "verification", "ttl"], settings::waits),
+    (&["workloads"], settings::empty_workloads),
     (&[], secrets::check),
 ];
 

@@ -173,6 +173,12 @@ codes! {
     TOO_MANY = "CFG049", "There are more findings than are shown.",
         "Correct those that are shown and run again.",
         "a file of another program";
+    CHART_ADDRESS = "CFG050", "A chart repository's address cannot be used.",
+        "An address begins with https://, http:// or oci://.",
+        "chart: {repo: strimzi, name: strimzi-kafka-operator}";
+    RESOURCES = "CFG051", "More is asked for than may be used.",
+        "Kubernetes refuses a request above its limit.",
+        "resources: {requests: {cpu: 2}, limits: {cpu: 1}}";
 }
 
 /// What a code means; `None` for codes of other parts of pipectl. Case does not matter.

@@ -15,6 +15,13 @@ fn namespaces_that_nobody_declares() {
            │                                    ^^^^^^^^^^^
            ╰─ help: add createdBy: user
 
+        warning[CFG043]: workload w has nothing to install
+           ╭─ pipeline.yaml:7:22
+           │
+         7 │   workloads: [{name: w, namespace: wsa}]
+           │                      ^
+           ╰─ help: give it manifests, objects or charts
+
         error[CFG029]: namespace wsa is not declared
            ╭─ pipeline.yaml:7:36
            │
@@ -135,6 +142,13 @@ fn a_wrong_section_does_not_hide_what_is_wrong_elsewhere_nor_invent_anything() {
        │                 ^^^^ not known here
        ╰─ help: did you mean name?
 
+    warning[CFG043]: workload w has nothing to install
+       ╭─ pipeline.yaml:7:22
+       │
+     7 │   workloads: [{name: w, namespace: was}]
+       │                      ^
+       ╰─ help: give it manifests, objects or charts
+
     error[CFG023]: topic a's replication factor is 5, but there are 3 brokers
        ╭─ pipeline.yaml:8:40
        │
@@ -143,5 +157,47 @@ fn a_wrong_section_does_not_hide_what_is_wrong_elsewhere_nor_invent_anything() {
        ╰─ help: set it to 3, or give a broker pool more replicas
 
     2 errors in pipeline.yaml; nothing was changed
+    ");
+}
+
+#[test]
+fn settings_that_cannot_work() {
+    assert_snapshot!(findings("  ttl: 0s\n  timeouts: {kafka: 0ms}\n  strimzi: {chart: {repo: strimzi, name: strimzi-kafka-operator}}\n  kafka:\n    nodePools:\n      - name: all\n        roles: [broker, controller]\n        resources: {requests: {cpu: 2, memory: 1Gi}, limits: {cpu: 1, memory: 1Gi}}\n  namespaces: [{name: a}]\n  workloads: [{name: w, namespace: a}]\n"), @r"
+    error[CFG016]: 'spec.ttl' is too short
+       ╭─ pipeline.yaml:6:8
+       │
+     6 │   ttl: 0s
+       │        ^^ at least 1s
+       ╵
+
+    error[CFG016]: 'spec.timeouts.kafka' is too short
+       ╭─ pipeline.yaml:7:21
+       │
+     7 │   timeouts: {kafka: 0ms}
+       │                     ^^^ at least 1s
+       ╵
+
+    error[CFG050]: 'strimzi' is not the address of a chart repository
+       ╭─ pipeline.yaml:8:27
+       │
+     8 │   strimzi: {chart: {repo: strimzi, name: strimzi-kafka-operator}}
+       │                           ^^^^^^^
+       ╰─ help: begin with https:// or oci://
+
+    error[CFG051]: cpu of 2 is asked for, but only 1 may be used
+       ╭─ pipeline.yaml:13:37
+       │
+    13 │         resources: {requests: {cpu: 2, memory: 1Gi}, limits: {cpu: 1, memory: 1Gi}}
+       │                                     ^
+       ╰─ help: raise the limit or lower the request
+
+    warning[CFG043]: workload w has nothing to install
+       ╭─ pipeline.yaml:15:22
+       │
+    15 │   workloads: [{name: w, namespace: a}]
+       │                      ^
+       ╰─ help: give it manifests, objects or charts
+
+    4 errors in pipeline.yaml; nothing was changed
     ");
 }
