@@ -2,7 +2,8 @@
 
 use super::stage::Stage;
 
-/// The node's stages: it becomes ready half a second after it appeared, and repeats its status every five minutes as a
+/// The node's stages: it becomes ready half a second after it appeared, with the annotation by which a kubelet leaves
+/// attaching volumes to the controller, and repeats its status every five minutes as a
 /// kubelet does when nothing changes (`nodeStatusReportFrequency`); in between KWOK renews its lease.
 pub(super) fn stages() -> Vec<Stage> {
     let ready = r#".status.conditions[]? | select(.type == "Ready") | .status"#;
@@ -14,6 +15,9 @@ pub(super) fn stages() -> Vec<Stage> {
                 &["new"],
             )
             .after(500)
+            .metadata(
+                r#"annotations: {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}"#,
+            )
             .event("Normal", "NodeReady", "Node is ready (simulated)")
             .status(format!(
                 r#"

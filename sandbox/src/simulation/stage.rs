@@ -69,6 +69,13 @@ impl Stage {
         self
     }
 
+    /// Write to the object's metadata what the template says.
+    pub(super) fn metadata(mut self, template: impl Into<String>) -> Self {
+        self.steps
+            .push(json!({"patch": {"root": "metadata", "template": template.into()}}));
+        self
+    }
+
     /// Emit an event with a fixed message.
     pub(super) fn event(mut self, kind: &str, reason: &str, message: &str) -> Self {
         self.steps

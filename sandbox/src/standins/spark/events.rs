@@ -1,5 +1,6 @@
 //! Events of the operator, with its reasons (`pkg/common/event.go`).
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
@@ -11,6 +12,8 @@ pub(super) struct Note {
     pub(super) warning: bool,
     pub(super) reason: &'static str,
     pub(super) message: String,
+    /// The pod that it is about as well; keeps events about different pods apart.
+    pub(super) pod: Option<String>,
 }
 
 impl Note {
@@ -19,6 +22,7 @@ impl Note {
             warning: false,
             reason,
             message,
+            pod: None,
         }
     }
 
@@ -27,6 +31,15 @@ impl Note {
             warning: true,
             reason,
             message,
+            pod: None,
+        }
+    }
+
+    /// The event is about this pod as well.
+    pub(super) fn of_pod(self, name: &str) -> Self {
+        Self {
+            pod: Some(name.to_owned()),
+            ..self
         }
     }
 }
@@ -57,12 +70,24 @@ impl Events {
                 reason: note.reason.to_owned(),
                 note: Some(message),
                 action: note.reason.to_owned(),
-                secondary: None,
+                secondary: note
+                    .pod
+                    .map(|name| pod_reference(application.namespace(), name)),
             };
             let reference = kube::Resource::object_ref(&application.object, &resource());
             if let Err(error) = self.0.publish(&event, &reference).await {
                 tracing::debug!(%error, "an event was lost");
             }
         }
+    }
+}
+
+fn pod_reference(namespace: &str, name: String) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name),
+        ..ObjectReference::default()
     }
 }

@@ -1,7 +1,7 @@
 //! The driver programs: each makes its executors once its container runs, under its own service account, so that the
 //! API server's real authorisation answers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -38,6 +38,8 @@ pub(super) async fn run(client: Client) {
                 let Some(change) = change else { return };
                 let labels = change.object.metadata.labels.clone().unwrap_or_default();
                 let Some(id) = labels.get(APP_SELECTOR) else { continue };
+                let name = change.object.metadata.name.clone().unwrap_or_default();
+                programs.seen(id, &name);
                 programs.look(id).await;
             }
             () = tokio::time::sleep(Duration::from_secs(1)), if programs.retry => programs.look_at_all().await,
@@ -51,7 +53,9 @@ struct Started {
     /// The next executor's number.
     next: u32,
     /// Executors that have failed, by name.
-    failed: std::collections::BTreeSet<String>,
+    failed: BTreeSet<String>,
+    /// Executors that were created and that the watch has not told of yet; they count as alive.
+    untold: BTreeSet<String>,
     config_map_made: bool,
 }
 
@@ -87,7 +91,7 @@ impl From<kube::Error> for Trouble {
 impl Programs {
     async fn look_at_all(&mut self) {
         self.retry = false;
-        let ids: std::collections::BTreeSet<String> = self
+        let ids: BTreeSet<String> = self
             .drivers
             .state()
             .iter()
@@ -98,12 +102,22 @@ impl Programs {
         }
     }
 
+    /// The watch has told of this pod.
+    fn seen(&mut self, id: &str, name: &str) {
+        if let Some(started) = self.started.get_mut(id) {
+            started.untold.remove(name);
+        }
+    }
+
     /// Look at one run: its driver decides what becomes of its executors.
     async fn look(&mut self, id: &str) {
         let pod = find(&self.drivers, id).into_iter().next();
         let Some(pod) = pod.and_then(|pod| parse::<Pod>(&pod)) else {
-            // Executors belong to the driver's pod; the garbage collector takes them.
+            // Executors lose a driver that is gone without a word; those of a deleted application are deleted anyway.
             self.started.remove(id);
+            if let Err(error) = self.lose_driver(id).await {
+                tracing::debug!(%error, "executors end later");
+            }
             return;
         };
         let result = match pod
@@ -111,9 +125,13 @@ impl Programs {
             .as_ref()
             .and_then(|status| status.phase.as_deref())
         {
+            // A driver that is told to end stops its Spark context first.
+            _ if pod.metadata.deletion_timestamp.is_some() => {
+                self.stop_executors(id, &pod).await.map_err(Trouble::from)
+            }
             _ if driver_runs(&pod) => self.drive(id, &pod).await,
             Some("Succeeded") => self.stop_executors(id, &pod).await.map_err(Trouble::from),
-            Some("Failed") => self.lose_driver(id, &pod).await.map_err(Trouble::from),
+            Some("Failed") => self.lose_driver(id).await.map_err(Trouble::from),
             _ => Ok(()),
         };
         match result {
@@ -145,7 +163,8 @@ impl Programs {
                 Started {
                     driver,
                     next: 1,
-                    failed: Default::default(),
+                    failed: BTreeSet::new(),
+                    untold: BTreeSet::new(),
                     config_map_made: false,
                 },
             );
@@ -155,7 +174,7 @@ impl Programs {
         let Some(started) = self.started.get_mut(id) else {
             return Ok(());
         };
-        let mut alive = 0;
+        let mut alive = u32::try_from(started.untold.len()).unwrap_or(u32::MAX);
         for executor in &executors {
             let number = executor
                 .labels()
@@ -178,6 +197,7 @@ impl Programs {
                 }
                 Some("Succeeded") => {}
                 _ if executor.metadata.deletion_timestamp.is_some() => {}
+                _ if started.untold.contains(&executor.name_any()) => {}
                 _ => alive += 1,
             }
         }
@@ -203,6 +223,9 @@ impl Programs {
                 ));
             };
             create_as(&client, &started.driver, "pods", &executor).await?;
+            if let Some(name) = executor["metadata"]["name"].as_str() {
+                started.untold.insert(name.to_owned());
+            }
             alive += 1;
         }
         Ok(())
@@ -241,7 +264,7 @@ impl Programs {
         Ok(driver)
     }
 
-    /// After success the program deletes its executors before it ends.
+    /// A program that ends in order deletes its executors first.
     async fn stop_executors(&self, id: &str, pod: &Pod) -> Result<(), kube::Error> {
         let keeps = self
             .started
@@ -262,7 +285,7 @@ impl Programs {
     }
 
     /// Executors that lose their driver end with exit code 1 (`CoarseGrainedExecutorBackend`: driver disassociated).
-    async fn lose_driver(&self, id: &str, _pod: &Pod) -> Result<(), kube::Error> {
+    async fn lose_driver(&self, id: &str) -> Result<(), kube::Error> {
         for executor in find(&self.executors, id).iter().filter_map(parse::<Pod>) {
             self.end(&executor, EXECUTOR_CONTAINER, 1, "Driver disassociated")
                 .await?;

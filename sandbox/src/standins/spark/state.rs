@@ -190,7 +190,7 @@ pub(super) fn follow_driver(
     let mut notes = Vec::new();
     if state.state != driver.application_state() {
         state.state = driver.application_state();
-        notes.push(driver_note(driver, name));
+        notes.push(driver_note(driver, name).of_pod(name));
     }
     status.application_state = Some(state);
     Ok(notes)
@@ -226,7 +226,7 @@ pub(super) fn follow_executors(status: &mut SparkApplicationStatus, pods: &[Pod]
         };
         let state = executor_state(pod);
         if states.get(&name).map(String::as_str) != Some(state) {
-            notes.push(executor_note(state, &name, pod));
+            notes.push(executor_note(state, &name, pod).of_pod(&name));
         }
         if let Some(id) = pod
             .metadata
