@@ -57,6 +57,19 @@ pub fn strimzi_release(version: &Version) -> Option<&'static StrimziRelease> {
     RELEASES.iter().find(|release| release.strimzi == *version)
 }
 
+/// The table as text, one line a release, for `pipectl explain CFG014`: `Strimzi 1.2.0 runs Kafka 4.2.0, 4.2.1, 4.3.0, 4.3.1`.
+pub fn strimzi_table() -> String {
+    let line = |release: &StrimziRelease| {
+        let kafka: Vec<String> = release.kafka.iter().map(ToString::to_string).collect();
+        format!(
+            "Strimzi {} runs Kafka {}\n",
+            release.strimzi,
+            kafka.join(", ")
+        )
+    };
+    RELEASES.iter().map(line).collect()
+}
+
 /// Whether a Strimzi version's operator starts on a Kubernetes version.
 pub fn strimzi_runs_on(strimzi: &Version, kubernetes: KubernetesVersion) -> bool {
     *strimzi > LAST_BEFORE_1_33 || kubernetes < KubernetesVersion::new(1, 33)
@@ -100,6 +113,16 @@ mod tests {
     fn the_defaults_of_the_types_go_together() {
         let release = strimzi_release(&Strimzi::default().version).unwrap();
         assert_eq!(release.default_kafka, Kafka::default().version);
+    }
+
+    #[test]
+    fn the_table_as_text_has_a_line_a_release() {
+        let table = super::strimzi_table();
+        assert_eq!(table.lines().count(), strimzi_releases().len());
+        assert_eq!(
+            table.lines().last(),
+            Some("Strimzi 1.2.0 runs Kafka 4.2.0, 4.2.1, 4.3.0, 4.3.1")
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The configuration reference, made from the schema and the table of codes.
 
 use crate::{
-    diagnostics::CODES,
+    compat::strimzi_table,
+    diagnostics::{CODES, codes},
     schema::pipeline_schema,
     units::{Cpu, KubernetesVersion, Period, Size, SparkMemory, Version},
 };
@@ -55,6 +56,9 @@ pub fn error_reference() -> String {
             info.explanation,
             info.example
         );
+        if info.code == codes::KAFKA_VERSION {
+            let _ = write!(out, "\n```text\n{}```\n", strimzi_table());
+        }
     }
     out
 }
