@@ -100,6 +100,12 @@ impl Layout {
         self.root.join("options.json")
     }
 
+    /// Ports that it had, to have them again.
+    #[must_use]
+    pub fn ports(&self) -> PathBuf {
+        self.root.join("ports.json")
+    }
+
     /// Why the supervisor ended, when it did not come up.
     #[must_use]
     pub fn failure(&self) -> PathBuf {

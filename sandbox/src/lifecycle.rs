@@ -351,10 +351,28 @@ impl Sandbox {
         }
         let _lock = Lock::take(&self.layout.change_lock(), CHANGE_PATIENCE, || {}).await?;
         let was_running = self.stop_locked().await?;
-        let mut unwanted = vec![self.layout.data(), self.layout.helm_home()];
-        unwanted.retain(|path| path.exists());
-        for path in unwanted {
-            std::fs::remove_dir_all(&path).map_err(SandboxError::io("remove", &path))?;
+        // What is not known to be worth keeping belongs to the cluster: etcd's data, helm's, and what stand-ins remember.
+        let kept: Vec<PathBuf> = vec![
+            self.layout.pki(),
+            self.layout.logs(),
+            self.layout.ports(),
+            self.layout.options(),
+            self.layout.kubeconfig(),
+            self.layout.change_lock(),
+            self.layout.supervisor_lock(),
+        ];
+        let entries = std::fs::read_dir(&self.layout.root)
+            .map_err(SandboxError::io("read", &self.layout.root))?;
+        for path in entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| !kept.contains(path))
+        {
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            removed.map_err(SandboxError::io("remove", &path))?;
         }
         Ok(was_running)
     }

@@ -159,7 +159,10 @@ async fn a_sandbox_keeps_its_data_over_a_stop_and_loses_it_in_a_reset() {
     let namespaces: Api<Namespace> = Api::all(temporary.client().await);
     assert!(namespaces.get_opt("stays").await.unwrap().is_some());
 
+    let remembered = sandbox.layout().root.join("remembered.json");
+    std::fs::write(&remembered, "by a stand-in").unwrap();
     assert!(sandbox.reset().await.unwrap());
+    assert!(!remembered.exists());
     assert_eq!(temporary.processes(), Vec::<u32>::new());
     temporary.start().await;
     let namespaces: Api<Namespace> = Api::all(temporary.client().await);

@@ -20,10 +20,28 @@ impl Strimzi {
         let cluster = Cluster::start("strimzi").await;
         cluster.namespace(NAMESPACE).await;
         cluster
-            .helm(&["install", "strimzi", "strimzi-kafka-operator", "--version", version, "-n", NAMESPACE], "strimzi")
+            .helm(
+                &[
+                    "install",
+                    "strimzi",
+                    "strimzi-kafka-operator",
+                    "--version",
+                    version,
+                    "-n",
+                    NAMESPACE,
+                ],
+                "strimzi",
+            )
             .await;
-        let api = if version.starts_with('1') { "v1" } else { "v1beta2" };
-        Strimzi { cluster, version: api }
+        let api = if version.starts_with('1') {
+            "v1"
+        } else {
+            "v1beta2"
+        };
+        Strimzi {
+            cluster,
+            version: api,
+        }
     }
 
     fn api(&self, kind: &str, plural: &str) -> Api<DynamicObject> {
@@ -44,7 +62,11 @@ impl Strimzi {
     }
 
     fn core(&self, kind: &str, plural: &str) -> Api<DynamicObject> {
-        Api::namespaced_with(self.cluster.client.clone(), NAMESPACE, &custom("", "v1", kind, plural))
+        Api::namespaced_with(
+            self.cluster.client.clone(),
+            NAMESPACE,
+            &custom("", "v1", kind, plural),
+        )
     }
 
     fn pods(&self) -> Api<DynamicObject> {
@@ -55,20 +77,30 @@ impl Strimzi {
         self.core("PersistentVolumeClaim", "persistentvolumeclaims")
     }
 
-    async fn apply(&self, api: &Api<DynamicObject>, kind: &str, name: &str, labels: Value, spec: Value) {
+    async fn apply(
+        &self,
+        api: &Api<DynamicObject>,
+        kind: &str,
+        name: &str,
+        labels: Value,
+        spec: Value,
+    ) {
         let object = json!({
             "apiVersion": format!("kafka.strimzi.io/{}", self.version), "kind": kind,
             "metadata": {"name": name, "labels": labels}, "spec": spec,
         });
         let parameters = PatchParams::apply("test").force();
-        api.patch(name, &parameters, &Patch::Apply(&object)).await.unwrap();
+        api.patch(name, &parameters, &Patch::Apply(&object))
+            .await
+            .unwrap();
     }
 
     async fn apply_pool(&self, name: &str, role: &str, replicas: i32, delete_claim: bool) {
         let spec = json!({"replicas": replicas, "roles": [role], "storage": {
             "type": "persistent-claim", "size": "10Gi", "deleteClaim": delete_claim
         }});
-        self.apply(&self.pools(), "KafkaNodePool", name, of_cluster(), spec).await;
+        self.apply(&self.pools(), "KafkaNodePool", name, of_cluster(), spec)
+            .await;
     }
 
     async fn apply_kafka(&self, version: &str, config: Value) {
@@ -80,12 +112,14 @@ impl Strimzi {
             },
             "entityOperator": {"topicOperator": {}},
         });
-        self.apply(&self.kafka(), "Kafka", KAFKA, json!({}), spec).await;
+        self.apply(&self.kafka(), "Kafka", KAFKA, json!({}), spec)
+            .await;
     }
 
     async fn apply_topic(&self, name: &str, partitions: i32, replicas: i32) {
         let spec = json!({"partitions": partitions, "replicas": replicas, "config": {"retention.ms": 600_000}});
-        self.apply(&self.topics(), "KafkaTopic", name, of_cluster(), spec).await;
+        self.apply(&self.topics(), "KafkaTopic", name, of_cluster(), spec)
+            .await;
     }
 
     /// Waits until the newest spec is reported `condition`, and gives the object.
@@ -115,13 +149,19 @@ fn of_cluster() -> Value {
 
 /// Whether a condition, `Type=Status` with an optional `/Reason`, is among the object's.
 fn has(object: &DynamicObject, condition: &str) -> bool {
-    let (condition, reason) = condition.split_once('/').map_or((condition, None), |(left, right)| (left, Some(right)));
+    let (condition, reason) = condition
+        .split_once('/')
+        .map_or((condition, None), |(left, right)| (left, Some(right)));
     let (kind, status) = condition.split_once('=').unwrap();
-    object.data["status"]["conditions"].as_array().is_some_and(|conditions| {
-        conditions.iter().any(|one| {
-            one["type"] == kind && one["status"] == status && reason.is_none_or(|reason| one["reason"] == reason)
+    object.data["status"]["conditions"]
+        .as_array()
+        .is_some_and(|conditions| {
+            conditions.iter().any(|one| {
+                one["type"] == kind
+                    && one["status"] == status
+                    && reason.is_none_or(|reason| one["reason"] == reason)
+            })
         })
-    })
 }
 
 const BROKERS: &str = "strimzi.io/pool-name=broker-pool";
@@ -134,10 +174,19 @@ async fn a_cluster_comes_up_changes_and_goes() {
 
     // Up: in any order, ready only when everything is.
     strimzi.apply_topic("streaming-topic", 3, 3).await;
-    strimzi.apply_kafka("3.9.0", json!({"default.replication.factor": 3, "min.insync.replicas": 2})).await;
-    strimzi.until(&kafka, KAFKA, "NotReady=True/InvalidConfigurationException").await;
+    strimzi
+        .apply_kafka(
+            "3.9.0",
+            json!({"default.replication.factor": 3, "min.insync.replicas": 2}),
+        )
+        .await;
+    strimzi
+        .until(&kafka, KAFKA, "NotReady=True/InvalidConfigurationException")
+        .await;
     strimzi.apply_pool("broker-pool", "broker", 3, true).await;
-    strimzi.apply_pool("controller", "controller", 3, true).await;
+    strimzi
+        .apply_pool("controller", "controller", 3, true)
+        .await;
     let ready = strimzi.until(&kafka, KAFKA, READY).await;
     assert_eq!(
         ready.data["status"]["listeners"][0]["bootstrapServers"],
@@ -146,69 +195,159 @@ async fn a_cluster_comes_up_changes_and_goes() {
     let brokers = strimzi.names(&pods, BROKERS).await;
     assert_eq!(
         brokers,
-        ["streaming-cluster-broker-pool-0", "streaming-cluster-broker-pool-1", "streaming-cluster-broker-pool-2"]
+        [
+            "streaming-cluster-broker-pool-0",
+            "streaming-cluster-broker-pool-1",
+            "streaming-cluster-broker-pool-2"
+        ]
     );
     let topic = strimzi.until(&topics, "streaming-topic", READY).await;
-    assert_eq!(topic.metadata.finalizers.as_deref(), Some(&["strimzi.io/topic-operator".to_owned()][..]));
+    assert_eq!(
+        topic.metadata.finalizers.as_deref(),
+        Some(&["strimzi.io/topic-operator".to_owned()][..])
+    );
     let id = topic.data["status"]["topicId"].clone();
 
     // At rest nothing is written.
-    let version = async || {
-        let list = kafka.list(&Default::default()).await.unwrap();
-        list.metadata.resource_version.unwrap()
-    };
-    strimzi.cluster.settle(&version).await;
+    let watched = [
+        kafka.clone(),
+        topics.clone(),
+        strimzi.pools(),
+        pods.clone(),
+        strimzi.claims(),
+    ];
+    strimzi.cluster.settle(&watched).await;
 
     // Topics: what cannot be is refused, and the topic stays what it was.
     strimzi.apply_topic("streaming-topic", 1, 3).await;
-    strimzi.until(&topics, "streaming-topic", "Ready=False/NotSupported").await;
+    strimzi
+        .until(&topics, "streaming-topic", "Ready=False/NotSupported")
+        .await;
     strimzi.apply_topic("streaming-topic", 6, 3).await;
     let topic = strimzi.until(&topics, "streaming-topic", READY).await;
     assert_eq!(topic.data["status"]["topicId"], id);
     strimzi.apply_topic("wide", 1, 4).await;
-    strimzi.until(&topics, "wide", "Ready=False/KafkaError").await;
-    topics.delete("wide", &DeleteParams::default()).await.unwrap();
+    strimzi
+        .until(&topics, "wide", "Ready=False/KafkaError")
+        .await;
+    topics
+        .delete("wide", &DeleteParams::default())
+        .await
+        .unwrap();
     strimzi.cluster.until_gone(&topics, "wide").await;
 
     // A version that this Strimzi doesn't run changes nothing but the status.
-    strimzi.apply_kafka("3.7.0", json!({"default.replication.factor": 3, "min.insync.replicas": 2})).await;
-    strimzi.until(&kafka, KAFKA, "NotReady=True/UnsupportedKafkaVersionException").await;
+    strimzi
+        .apply_kafka(
+            "3.7.0",
+            json!({"default.replication.factor": 3, "min.insync.replicas": 2}),
+        )
+        .await;
+    strimzi
+        .until(
+            &kafka,
+            KAFKA,
+            "NotReady=True/UnsupportedKafkaVersionException",
+        )
+        .await;
     // A change that needs it restarts every pod, one at a time.
-    let before = strimzi.cluster.uids(&pods, "strimzi.io/name=streaming-cluster-kafka").await;
-    let unready = strimzi.cluster.count_unready(&pods, "strimzi.io/name=streaming-cluster-kafka");
-    strimzi.apply_kafka("3.9.1", json!({"default.replication.factor": 3, "min.insync.replicas": 2})).await;
+    let before = strimzi
+        .cluster
+        .uids(&pods, "strimzi.io/name=streaming-cluster-kafka")
+        .await;
+    let unready = strimzi
+        .cluster
+        .count_unready(&pods, "strimzi.io/name=streaming-cluster-kafka")
+        .await;
+    strimzi
+        .apply_kafka(
+            "3.9.1",
+            json!({"default.replication.factor": 3, "min.insync.replicas": 2}),
+        )
+        .await;
     strimzi.until(&kafka, KAFKA, READY).await;
-    assert_eq!(unready.finish().await, 1, "pods that were away at the same time");
-    let after = strimzi.cluster.uids(&pods, "strimzi.io/name=streaming-cluster-kafka").await;
+    assert_eq!(
+        unready.finish().await,
+        1,
+        "pods that were away at the same time"
+    );
+    let after = strimzi
+        .cluster
+        .uids(&pods, "strimzi.io/name=streaming-cluster-kafka")
+        .await;
     assert_eq!(after.len(), 6);
-    assert!(before.iter().all(|uid| !after.contains(uid)), "every pod was made anew");
+    assert!(
+        before.iter().all(|uid| !after.contains(uid)),
+        "every pod was made anew"
+    );
 
     // Growing and shrinking a pool.
     strimzi.apply_pool("broker-pool", "broker", 4, true).await;
-    let pool = strimzi.cluster.until(&strimzi.pools(), "broker-pool", |pool| pool.data["status"]["replicas"] == 4).await;
+    let pool = strimzi
+        .cluster
+        .until(&strimzi.pools(), "broker-pool", |pool| {
+            pool.data["status"]["replicas"] == 4
+        })
+        .await;
     assert_eq!(pool.data["status"]["nodeIds"], json!([0, 1, 2, 6]));
-    strimzi.cluster.until(&pods, "streaming-cluster-broker-pool-6", support::is_ready).await;
+    strimzi
+        .cluster
+        .until(&pods, "streaming-cluster-broker-pool-6", support::is_ready)
+        .await;
     strimzi.apply_pool("broker-pool", "broker", 3, true).await;
-    strimzi.cluster.until_gone(&pods, "streaming-cluster-broker-pool-6").await;
-    strimzi.cluster.until_gone(&strimzi.claims(), "data-streaming-cluster-broker-pool-6").await;
+    strimzi
+        .cluster
+        .until_gone(&pods, "streaming-cluster-broker-pool-6")
+        .await;
+    strimzi
+        .cluster
+        .until_gone(&strimzi.claims(), "data-streaming-cluster-broker-pool-6")
+        .await;
     strimzi.until(&kafka, KAFKA, READY).await;
 
     // Down in the wrong order: without its operator a topic hangs.
     kafka.delete(KAFKA, &DeleteParams::default()).await.unwrap();
     strimzi.cluster.until_gone(&kafka, KAFKA).await;
     let services = strimzi.core("Service", "services");
-    strimzi.cluster.until_gone(&services, "streaming-cluster-kafka-bootstrap").await;
-    strimzi.cluster.until_none(&pods, "strimzi.io/name=streaming-cluster-entity-operator").await;
-    topics.delete("streaming-topic", &DeleteParams::default()).await.unwrap();
-    strimzi.cluster.settle(&version).await;
-    assert!(topics.get("streaming-topic").await.unwrap().metadata.deletion_timestamp.is_some());
+    strimzi
+        .cluster
+        .until_gone(&services, "streaming-cluster-kafka-bootstrap")
+        .await;
+    strimzi
+        .cluster
+        .until_none(&pods, "strimzi.io/name=streaming-cluster-entity-operator")
+        .await;
+    topics
+        .delete("streaming-topic", &DeleteParams::default())
+        .await
+        .unwrap();
+    strimzi.cluster.settle(&watched).await;
+    assert!(
+        topics
+            .get("streaming-topic")
+            .await
+            .unwrap()
+            .metadata
+            .deletion_timestamp
+            .is_some()
+    );
     // Pods belong to the pools.
     assert_eq!(strimzi.names(&pods, BROKERS).await.len(), 3);
     for pool in ["broker-pool", "controller"] {
-        strimzi.pools().delete(pool, &DeleteParams::default()).await.unwrap();
+        strimzi
+            .pools()
+            .delete(pool, &DeleteParams::default())
+            .await
+            .unwrap();
     }
-    strimzi.cluster.until_none(&pods, "strimzi.io/cluster").await;
-    strimzi.cluster.until_none(&strimzi.claims(), "strimzi.io/cluster").await;
+    strimzi
+        .cluster
+        .until_none(&pods, "strimzi.io/cluster")
+        .await;
+    strimzi
+        .cluster
+        .until_none(&strimzi.claims(), "strimzi.io/cluster")
+        .await;
     strimzi.cluster.stop().await;
 }
 
@@ -218,28 +357,61 @@ async fn claims_of_an_older_cluster_keep_brokers_from_starting() {
     let (kafka, pods) = (strimzi.kafka(), strimzi.pods());
     let up = async || {
         strimzi.apply_pool("broker-pool", "broker", 1, false).await;
-        strimzi.apply_pool("controller", "controller", 1, true).await;
+        strimzi
+            .apply_pool("controller", "controller", 1, true)
+            .await;
         strimzi.apply_kafka("4.2.0", json!({})).await;
     };
     up().await;
     let first = strimzi.until(&kafka, KAFKA, READY).await;
     kafka.delete(KAFKA, &DeleteParams::default()).await.unwrap();
     for pool in ["broker-pool", "controller"] {
-        strimzi.pools().delete(pool, &DeleteParams::default()).await.unwrap();
+        strimzi
+            .pools()
+            .delete(pool, &DeleteParams::default())
+            .await
+            .unwrap();
     }
-    strimzi.cluster.until_none(&pods, "strimzi.io/pool-name").await;
-    assert_eq!(strimzi.names(&strimzi.claims(), "").await, ["data-streaming-cluster-broker-pool-0"]);
+    strimzi
+        .cluster
+        .until_none(&pods, "strimzi.io/pool-name")
+        .await;
+    strimzi
+        .cluster
+        .until_gone(&strimzi.claims(), "data-streaming-cluster-controller-1")
+        .await;
+    assert_eq!(
+        strimzi.names(&strimzi.claims(), "").await,
+        ["data-streaming-cluster-broker-pool-0"]
+    );
 
     up().await;
-    let crashing = |pod: &DynamicObject| pod.data["status"]["containerStatuses"][0]["restartCount"].as_i64() > Some(0);
-    strimzi.cluster.until(&pods, "streaming-cluster-broker-pool-0", crashing).await;
+    let crashing = |pod: &DynamicObject| {
+        pod.data["status"]["containerStatuses"][0]["restartCount"].as_i64() > Some(0)
+    };
+    strimzi
+        .cluster
+        .until(&pods, "streaming-cluster-broker-pool-0", crashing)
+        .await;
     let second = kafka.get(KAFKA).await.unwrap();
-    assert_ne!(second.data["status"]["clusterId"], first.data["status"]["clusterId"]);
+    assert_ne!(
+        second.data["status"]["clusterId"],
+        first.data["status"]["clusterId"]
+    );
     assert!(!has(&second, READY));
 
     // Without the old claim the same resources come up.
-    strimzi.claims().delete("data-streaming-cluster-broker-pool-0", &DeleteParams::default()).await.unwrap();
-    pods.delete("streaming-cluster-broker-pool-0", &DeleteParams::default()).await.unwrap();
+    strimzi
+        .claims()
+        .delete(
+            "data-streaming-cluster-broker-pool-0",
+            &DeleteParams::default(),
+        )
+        .await
+        .unwrap();
+    pods.delete("streaming-cluster-broker-pool-0", &DeleteParams::default())
+        .await
+        .unwrap();
     strimzi.until(&kafka, KAFKA, READY).await;
     strimzi.cluster.stop().await;
 }
@@ -250,35 +422,59 @@ async fn an_operator_works_where_it_was_told_to_and_only_where_it_can() {
     let strimzi = Strimzi::install("0.45.0").await;
     let pods = strimzi.pods();
     let operator = "strimzi.io/kind=cluster-operator";
-    strimzi.cluster.until_some(&pods, operator, |pod| {
-        pod.data["status"]["containerStatuses"][0]["restartCount"].as_i64() > Some(0)
-    })
-    .await;
-    strimzi.cluster.helm(&["uninstall", "strimzi", "-n", NAMESPACE], "strimzi").await;
+    strimzi
+        .cluster
+        .until_some(&pods, operator, |pod| {
+            pod.data["status"]["containerStatuses"][0]["restartCount"].as_i64() > Some(0)
+        })
+        .await;
+    strimzi
+        .cluster
+        .helm(&["uninstall", "strimzi", "-n", NAMESPACE], "strimzi")
+        .await;
     strimzi.cluster.until_none(&pods, operator).await;
 
     // One that watches another namespace leaves this one alone.
     strimzi.cluster.namespace("elsewhere").await;
-    let install = ["install", "strimzi", "strimzi-kafka-operator", "--version", "0.47.0", "-n", "elsewhere"];
+    let install = [
+        "install",
+        "strimzi",
+        "strimzi-kafka-operator",
+        "--version",
+        "0.47.0",
+        "-n",
+        "elsewhere",
+    ];
     strimzi.cluster.helm(&install, "strimzi").await;
     let elsewhere: ApiResource = custom("", "v1", "Pod", "pods");
     let elsewhere: Api<DynamicObject> =
         Api::namespaced_with(strimzi.cluster.client.clone(), "elsewhere", &elsewhere);
-    strimzi.cluster.until_some(&elsewhere, operator, support::is_ready).await;
+    strimzi
+        .cluster
+        .until_some(&elsewhere, operator, support::is_ready)
+        .await;
     strimzi.apply_pool("dual", "broker", 1, true).await;
     strimzi.apply_kafka("3.9.0", json!({})).await;
     let kafka = strimzi.kafka();
-    let version = async || kafka.list(&Default::default()).await.unwrap().metadata.resource_version.unwrap();
-    strimzi.cluster.settle(&version).await;
+    strimzi.cluster.settle(&[kafka.clone(), pods.clone()]).await;
     assert!(kafka.get(KAFKA).await.unwrap().data["status"].is_null());
 
     // Told to watch it, it does, and says what is missing.
     let upgrade = [
-        "upgrade", "strimzi", "strimzi-kafka-operator", "--version", "0.47.0", "-n", "elsewhere", "--set",
+        "upgrade",
+        "strimzi",
+        "strimzi-kafka-operator",
+        "--version",
+        "0.47.0",
+        "-n",
+        "elsewhere",
+        "--set",
         "watchNamespaces={kafka}",
     ];
     strimzi.cluster.helm(&upgrade, "strimzi").await;
-    let refused = strimzi.until(&kafka, KAFKA, "NotReady=True/InvalidResourceException").await;
+    let refused = strimzi
+        .until(&kafka, KAFKA, "NotReady=True/InvalidResourceException")
+        .await;
     let message = refused.data["status"]["conditions"].to_string();
     assert!(message.contains("controller role"), "{message}");
     strimzi.cluster.stop().await;

@@ -65,7 +65,7 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
     })?;
     wait_for_predecessor(name, layout).await?;
 
-    let known: KnownPorts = std::fs::read(ports_file(layout))
+    let known: KnownPorts = std::fs::read(layout.ports())
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default();
@@ -84,7 +84,7 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         charts: charts_port,
     })
     .unwrap_or_default();
-    files::write_private(&ports_file(layout), &ports)?;
+    files::write_private(&layout.ports(), &ports)?;
 
     let credentials = Credentials::prepare(layout, name)?;
     let api_url = format!("https://127.0.0.1:{api_port}");
@@ -220,10 +220,6 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
     servers.cancel();
     files::remove_file(&layout.control())?;
     outcome
-}
-
-fn ports_file(layout: &Layout) -> PathBuf {
-    layout.root.join("ports.json")
 }
 
 /// This program, as the guard of the components. On Linux by way of `/proc`, which still leads to it when the file was
