@@ -2,7 +2,7 @@
 //!
 //! The programs are built into the user's cache at first use, which takes some minutes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -432,40 +432,4 @@ async fn what_isnt_running_says_so() {
         began.elapsed() < Duration::from_secs(60),
         "nothing waits for something that isn't there"
     );
-}
-
-/// The programs cannot be built without Go: the error comes before anything is created.
-#[test]
-fn without_go_the_two_ways_out_are_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let program = PathBuf::from(env!("CARGO_BIN_EXE_pipectl-sandbox"));
-    let run = |path: &Path| {
-        let output = std::process::Command::new(&program)
-            .arg("install")
-            .env_clear()
-            .env("PATH", path)
-            .env("XDG_CACHE_HOME", directory.path().join("cache"))
-            .env("XDG_STATE_HOME", directory.path().join("state"))
-            .output()
-            .unwrap();
-        assert!(!output.status.success());
-        String::from_utf8(output.stderr).unwrap()
-    };
-    let missing = run(&directory.path().join("nothing"));
-    assert!(
-        missing.contains("error[SBX001]") && missing.contains("PIPECTL_SANDBOX_BIN"),
-        "{missing}"
-    );
-
-    let old = directory.path().join("old");
-    std::fs::create_dir(&old).unwrap();
-    std::fs::write(old.join("go"), "#!/bin/sh\necho go1.22.3\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(old.join("go"), mode).unwrap();
-    let outdated = run(&old);
-    assert!(
-        outdated.contains("error[SBX002]") && outdated.contains("go1.22.3"),
-        "{outdated}"
-    );
-    assert!(outdated.contains("PIPECTL_SANDBOX_BIN"), "{outdated}");
 }
