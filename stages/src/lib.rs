@@ -12,10 +12,12 @@ pub mod environment;
 pub mod error;
 pub mod findings;
 pub mod health;
+pub mod inventory;
 pub mod kafka;
 pub mod namespaces;
 pub mod network;
 pub mod objects;
+pub mod operators;
 pub mod plan;
 pub mod ports;
 pub mod removal;
@@ -30,7 +32,7 @@ pub use codes::CODES;
 pub use context::{Environment, Intents, Ports, Progress, ProgressSink, StepContext};
 pub use error::{PortError, PortErrorKind, Retry, StepError};
 pub use findings::{AbsenceReport, CheckResult, Fate, Finding, Leftover, Verdict};
-pub use plan::{STAGES, UpOptions, up, up_with};
+pub use plan::{DOWN_STAGES, DownOptions, STAGES, UpOptions, down, rendered_objects, up, up_with};
 pub use removal::{Removal, RemovalProgress};
 pub use step::{
     Change, Difference, Milestone, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts,

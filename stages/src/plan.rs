@@ -6,11 +6,18 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use pipectl_config::Loaded;
+use serde_json::Value;
 
 use crate::{
-    environment, kafka, namespaces, spark_application, spark_operator,
+    environment,
+    inventory::Inventory,
+    kafka, namespaces, operators,
+    ports::objects::Kind,
+    removal::Removal,
+    spark_application, spark_operator,
     step::{Need, Step, StepId},
     strimzi, verification, workloads,
+    workloads::manifests::Manifests,
 };
 
 /// The stages in install order, as a person thinks of them. `network` and `cluster` have steps where pipectl makes
@@ -68,4 +75,70 @@ pub fn up_with(loaded: &Loaded, options: UpOptions) -> Vec<Arc<dyn Step>> {
         steps.push(verification::step(loaded, everything, options.verify));
     }
     steps
+}
+
+/// The stages of the down graph, in the order of removal.
+pub const DOWN_STAGES: &[&str] = &[
+    kafka::STAGE,
+    spark_application::STAGE,
+    workloads::STAGE,
+    operators::STAGE,
+    namespaces::STAGE,
+    environment::STAGE,
+];
+
+/// What `down` is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DownOptions {
+    /// Leave claims, and the namespaces that hold them.
+    pub keep_data: bool,
+    /// The inventory as it was before, taken by [`crate::inventory::take`]: the proof of absence counts against it.
+    pub before: Inventory,
+}
+
+/// The removals of an environment. They work from labels alone: no pipeline file and no record is needed.
+#[must_use]
+pub fn down(options: &DownOptions) -> Vec<Arc<dyn Removal>> {
+    let mut removals = Vec::new();
+    removals.extend(kafka::removal::removals(options.keep_data));
+    removals.extend(spark_application::removal::removals());
+    removals.extend(workloads::removal::removals());
+    removals.extend(operators::removal::removals());
+    removals.extend(namespaces::removal::removals(options.keep_data));
+    removals.extend(environment::removal::removals(
+        options.before.clone(),
+        options.keep_data,
+    ));
+    removals
+}
+
+/// Everything that pipectl itself renders for a pipeline, without ownership marks, without charts and without Secrets
+/// from references: pure, so that tests can hold it against any API server. `strimzi` is the version of Strimzi's API
+/// to render for; `scopes` answers whether a kind is namespaced, where it is known.
+#[must_use]
+pub fn rendered_objects(
+    loaded: &Loaded,
+    strimzi: &str,
+    scopes: &dyn Fn(&Kind) -> Option<bool>,
+) -> Vec<Value> {
+    let loaded = &Arc::new(loaded.clone());
+    let spec = &loaded.pipeline.spec;
+    let mut objects: Vec<Value> = spec.namespaces.iter().map(namespaces::render).collect();
+    if let Some(kafka) = &spec.kafka {
+        objects.extend(kafka::render::node_pools(kafka, strimzi));
+        objects.push(kafka::render::cluster(
+            kafka,
+            spec.strimzi.as_ref(),
+            strimzi,
+        ));
+        objects.extend(kafka::render::topics(kafka, strimzi));
+        let zookeeper = Manifests::new(loaded, &kafka.namespace, loaded.zookeeper_objects());
+        objects.extend(zookeeper.render(scopes));
+    }
+    for workload in spec.workloads.iter().filter(|workload| workload.enabled) {
+        let given = loaded.workload_objects(&workload.name);
+        objects.extend(Manifests::new(loaded, &workload.namespace, given).render(scopes));
+    }
+    objects.extend(spark_application::rendered(loaded, scopes));
+    objects
 }

@@ -1,6 +1,7 @@
 //! What most steps are made of: a set of objects, or a Helm release. A stage says what it wants; the block observes,
 //! ensures, waits and shows differences.
 
+pub mod objects_removal;
 pub mod objects_step;
 pub mod pods;
 pub mod release_step;

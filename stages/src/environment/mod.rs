@@ -4,6 +4,7 @@
 //! first runs cannot both win; with the local state lost, `down --env NAME` learns the UID from it.
 
 pub mod obsolete;
+pub mod removal;
 
 use std::{sync::Arc, time::Duration};
 

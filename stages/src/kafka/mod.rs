@@ -4,9 +4,10 @@
 //! be starting. The addresses of clients come from one place, `pipectl_config::Kafka`.
 
 pub mod readiness;
+pub mod removal;
 pub mod render;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use pipectl_config::{Kafka, Loaded};
@@ -211,6 +212,3 @@ impl Wants for Part {
         }
     }
 }
-
-/// How long a removal in this stage may take, without the pipeline file that says otherwise.
-pub(crate) const REMOVED_WITHIN: Duration = Duration::from_secs(600);

@@ -3,6 +3,8 @@
 //! One step a namespace: trouble with one withholds only what goes into it. A namespace that exists without our labels
 //! is used as it is, neither labelled nor deleted.
 
+pub mod removal;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

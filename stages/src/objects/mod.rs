@@ -20,3 +20,4 @@ pub use ownership::{Owner, owner};
 pub use records::{Record, Records};
 pub use removal::{Remaining, delete_all, remaining};
 pub use set::{ObjectSet, OnForeign};
+pub(crate) use together::together;

@@ -4,6 +4,7 @@
 //! (spark-operator#187, #2618). So pipectl deletes and recreates: when the specification or the code changed, and once a
 //! run when the last attempt failed.
 
+pub mod removal;
 pub mod render;
 mod run;
 

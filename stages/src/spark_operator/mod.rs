@@ -20,12 +20,12 @@ use crate::{
     health::Health,
     namespaces,
     objects::removal::list,
+    operators::definitions,
     ports::{
         objects::{Kind, Selection},
         releases::ChartRef,
     },
     step::{Need, Step, StepId},
-    strimzi::definitions,
 };
 
 /// The stage's name.

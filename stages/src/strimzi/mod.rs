@@ -13,11 +13,10 @@ use crate::{
     environment,
     error::StepError,
     namespaces,
+    operators::definitions,
     ports::releases::ChartRef,
     step::{Need, Step, StepId},
 };
-
-pub mod definitions;
 
 /// The stage's name.
 pub const STAGE: &str = "strimzi";

@@ -4,6 +4,7 @@
 //! there; what they talk to may come later, as on any cluster.
 
 pub mod manifests;
+pub mod removal;
 
 use std::{collections::BTreeSet, sync::Arc};
 
