@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::{
+    archive,
     codes::{self, error},
     options::{is_loopback, mirrored},
     run::{Run, Runner},
@@ -25,8 +26,6 @@ use super::{
 
 /// Bound of fetching one chart.
 const PULL_BOUND: Duration = Duration::from_secs(120);
-/// Bound of reading a local chart.
-const SHOW_BOUND: Duration = Duration::from_secs(60);
 /// A repository may be busy for a moment; then it is asked once more.
 const PULLS: u32 = 2;
 
@@ -86,11 +85,9 @@ impl Charts {
         {
             return Ok(crds);
         }
-        let run = Run::new(["show", "crds"], SHOW_BOUND).args([&file.path]);
-        let output = runner.output(run).await?;
-        let crds = documents(&output)?;
+        let crds = archive::crds(&file.path)?;
         if let Some(kept) = &kept {
-            // Only a shortcut: without it the next run asks Helm again.
+            // Only a shortcut: without it the next run unpacks the chart again.
             let _ = write_whole(kept, &serde_json::to_vec(&crds).unwrap_or_default());
         }
         Ok(crds)

@@ -9,11 +9,12 @@
 //! | `options.rs` | settings, the mirror map, Helm's environment |
 //!
 //! What is used of Helm is what 3.13 and 4 have in common: `upgrade --install --labels`, `rollback`, `uninstall`,
-//! `template`, `pull`, `show crds`, `version --template`. Of what differs nothing is used: `--atomic`
+//! `template`, `pull`, `version --template`. Of what differs nothing is used: `--atomic`
 //! (`--rollback-on-failure` in 4), `--force` (`--force-replace`), `--wait` (a strategy in 4) and post-renderers. Helm 4
 //! applies server-side by default and Helm 3 does not; either is Helm's own business, under its own field manager.
 
 mod adapter;
+mod archive;
 mod charts;
 mod codes;
 mod options;
