@@ -1,1 +1,7 @@
 //! pipectl stands a streaming-data platform up on Amazon EKS and takes it down again.
+//!
+//! `docs/architecture.md` has the words, the rooms and the arrows between them.
+
+pub mod cli;
+pub mod engine;
+pub mod session;

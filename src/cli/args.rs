@@ -34,9 +34,6 @@ pub struct Global {
     /// When to use colour (`NO_COLOR` and `CLICOLOR_FORCE` are honoured).
     #[arg(long, global = true, value_enum, default_value_t = ColorWhen::Auto)]
     pub color: ColorWhen,
-    /// Where environments and sandboxes are kept [default: the user's state directory].
-    #[arg(long, global = true, env = "PIPECTL_STATE_DIR", value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
 }
 
 /// When to use colour.

@@ -1,0 +1,31 @@
+//! `pipectl forget`: drops the local record of an environment, for clusters that no longer exist.
+
+use super::{args::ForgetArgs, exit::Exit, failure::Failure, output::Output};
+use crate::session::environment;
+
+/// Runs it. The record moves to the history; nothing in any cluster is touched.
+///
+/// # Errors
+/// When there is no such environment, somebody works on it, or nobody agreed.
+pub async fn run(args: &ForgetArgs, output: Output) -> Result<Exit, Failure> {
+    let environment = environment::named(&args.env)?;
+    if !environment.exists() {
+        return Err(environment::unknown(&args.env));
+    }
+    if !args.yes {
+        output.note(format!(
+            "drops the record of {}; what it made, if its cluster still exists, is not removed by this",
+            args.env
+        ));
+        let question = format!("type the environment's name to go on: {}: ", args.env);
+        if output.ask(&question).as_deref() != Some(args.env.as_str()) {
+            return Err(Failure::problem(Exit::Refused, "CLI005", "forget", format!("environment {}", args.env), "nobody agreed")
+                .hint("give --yes"));
+        }
+    }
+    let failed = |error| environment::state_failure("forget", &format!("environment {}", args.env), &error);
+    let lease = environment.lease(environment::lease_options(output)).await.map_err(failed)?;
+    let place = environment.archive(lease).map_err(failed)?;
+    output.note(format!("forgotten; its record is in {}", place.display()));
+    Ok(Exit::Ok)
+}

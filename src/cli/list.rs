@@ -1,0 +1,98 @@
+//! `pipectl list`: the environments known on this machine.
+
+use pipectl_state::LifePhase;
+use serde::Serialize;
+
+use super::{
+    args::{DataFormat, ListArgs},
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+};
+use crate::{
+    engine::span,
+    session::{environment, place::Place},
+};
+
+/// One environment in the list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    name: String,
+    uid: Option<String>,
+    phase: Option<LifePhase>,
+    place: Option<String>,
+    age_seconds: Option<u64>,
+    last_run: Option<String>,
+    /// Why its record cannot be read.
+    error: Option<String>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the state directory cannot be read.
+pub fn run(args: &ListArgs, output: Output) -> Result<Exit, Failure> {
+    let root = environment::root()?;
+    let known = pipectl_state::list_environments(&root)
+        .map_err(|error| environment::state_failure("list", "environments", &error))?;
+    let rows: Vec<Row> = known.iter().map(|entry| row(&entry.name)).collect();
+    if args.output != DataFormat::Text {
+        output.data(args.output, &rows);
+        return Ok(Exit::Ok);
+    }
+    if rows.is_empty() {
+        output.note("no environments on this machine; bring one up with: pipectl up --sandbox");
+        return Ok(Exit::Ok);
+    }
+    output.line(format!("{:<20} {:<12} {:<20} {:<10} last run", "name", "phase", "where", "age"));
+    for row in rows {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let phase = row.phase.map(|phase| phase_words(phase).to_owned());
+        let age = row.age_seconds.map(|age| span(std::time::Duration::from_secs(age)));
+        output.line(format!(
+            "{:<20} {:<12} {:<20} {:<10} {}",
+            row.name,
+            or_dash(phase),
+            or_dash(row.place),
+            or_dash(age),
+            or_dash(row.last_run.or(row.error)),
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+fn row(name: &str) -> Row {
+    let state = environment::named(name).and_then(|environment| environment::recorded(&environment));
+    let (state, error) = match state {
+        Ok(state) => (state, None),
+        Err(Failure::Problem(problem)) => (None, Some(problem.error.to_string())),
+        Err(_) => (None, None),
+    };
+    let now = jiff::Timestamp::now();
+    let age = state.as_ref().and_then(|state| state.created_at).map(|at| now.duration_since(at).as_secs().max(0));
+    Row {
+        name: name.to_owned(),
+        uid: state.as_ref().and_then(|state| state.uid()).map(|uid| uid.to_string()),
+        phase: state.as_ref().map(|state| state.phase()),
+        place: state.as_ref().and_then(|state| Place::pinned(state.pins())).map(|place| place.to_string()),
+        age_seconds: age.and_then(|age| u64::try_from(age).ok()),
+        last_run: state.as_ref().and_then(|state| state.runs.last()).map(super::status::run_words),
+        error,
+    }
+}
+
+/// A phase of life in words.
+#[must_use]
+pub fn phase_words(phase: LifePhase) -> &'static str {
+    match phase {
+        LifePhase::Absent => "absent",
+        LifePhase::Created => "created",
+        LifePhase::ComingUp => "coming up",
+        LifePhase::Up => "up",
+        LifePhase::Incomplete => "incomplete",
+        LifePhase::GoingDown => "going down",
+        LifePhase::PartlyDown => "partly down",
+        LifePhase::Removed => "removed",
+    }
+}

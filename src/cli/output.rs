@@ -1,0 +1,101 @@
+//! Printing: the one place where commands write to standard output and standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the command line prints")]
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::args::{ColorWhen, DataFormat, Global};
+use super::failure::Failure;
+
+/// Where and how to print.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// Colour on standard output.
+    pub color_out: bool,
+    /// Colour on standard error.
+    pub color_err: bool,
+    /// Say only errors and results.
+    pub quiet: bool,
+}
+
+impl Output {
+    /// What the options and the surroundings ask for.
+    #[must_use]
+    pub fn new(global: &Global) -> Self {
+        let wants = |terminal: bool| match global.color {
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto => {
+                let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                !set("NO_COLOR") && (set("CLICOLOR_FORCE") || (terminal && !dumb))
+            }
+        };
+        Self {
+            color_out: wants(std::io::stdout().is_terminal()),
+            color_err: wants(std::io::stderr().is_terminal()),
+            quiet: global.quiet,
+        }
+    }
+
+    /// A line of the command's result.
+    pub fn line(self, text: impl AsRef<str>) {
+        // A reader that went away (`| head`) is no error of ours.
+        let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+    }
+
+    /// Text of the command's result, as it is.
+    pub fn text(self, text: impl AsRef<str>) {
+        let _ = write!(std::io::stdout(), "{}", text.as_ref());
+    }
+
+    /// A remark beside the result.
+    pub fn note(self, text: impl AsRef<str>) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+        }
+    }
+
+    /// An error or warning; said even when quiet.
+    pub fn complain(self, text: impl AsRef<str>) {
+        let _ = write!(std::io::stderr(), "{}", text.as_ref());
+    }
+
+    /// Data, as JSON or YAML.
+    ///
+    /// # Panics
+    /// Never: the types given here serialise.
+    pub fn data<T: Serialize>(self, format: DataFormat, value: &T) {
+        match format {
+            DataFormat::Yaml => self.text(serde_norway::to_string(value).unwrap_or_default()),
+            DataFormat::Json | DataFormat::Text => {
+                self.line(serde_json::to_string_pretty(value).unwrap_or_default());
+            }
+        }
+    }
+
+    /// Why a command ended early.
+    pub fn failure(self, failure: &Failure) {
+        match failure {
+            Failure::Input(diagnostics) => self.complain(diagnostics.render(self.color_err)),
+            Failure::Problem(problem) => {
+                self.complain(format!("error[{}]: {:?}\n", problem.error.code, problem.error));
+            }
+            Failure::Said(_) => {}
+        }
+    }
+
+    /// Asks for a word on the terminal; `None` when there is none to ask on.
+    #[must_use]
+    pub fn ask(self, question: &str) -> Option<String> {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        eprint!("{question}");
+        let _ = std::io::stderr().flush();
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
+    }
+}

@@ -1,0 +1,133 @@
+//! `pipectl plan`: what `up` would change; changes nothing.
+
+use std::collections::BTreeMap;
+
+use pipectl_stages::{Change, Difference, Environment as Owner};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    args::{DataFormat, PlanArgs},
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+};
+use crate::session::{
+    access::{Access, Start},
+    environment,
+    inspect::Inspection,
+    pipeline,
+    place::Place,
+};
+
+/// What `-o json` and `-o yaml` print.
+#[derive(Debug, Serialize)]
+struct Planned {
+    step: String,
+    title: String,
+    differences: Vec<Difference>,
+    /// Why nobody can say yet.
+    unknown: Option<String>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the pipeline file is wrong, or the environment's cluster is out of reach or another one.
+pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
+    let (loaded, origin) = pipeline::load(&args.pipeline)?;
+    let name = args.pipeline.env.clone().unwrap_or_else(|| loaded.pipeline.metadata.name.clone());
+    let environment = environment::named(&name)?;
+    let place = Place::of(&loaded, args.pipeline.sandbox.as_deref())?;
+    let recorded = environment::recorded(&environment)?;
+    let access = Access::open(&place, &environment, Start::IfNeeded, output).await?;
+    access.fence(&place, recorded.as_ref()).await?;
+    let steps = pipectl_stages::up(&loaded);
+    let outputs: BTreeMap<_, _> = recorded
+        .iter()
+        .flat_map(|state| &state.steps)
+        .map(|(id, step)| (id.clone(), step.outputs.clone()))
+        .filter(|(_, outputs)| !outputs.is_null())
+        .collect();
+    // An environment that does not exist yet owns nothing, under whatever UID.
+    let uid = recorded.as_ref().and_then(|state| state.uid()).unwrap_or_else(Uuid::nil);
+    let inspection = Inspection {
+        environment: Owner { name: name.clone(), uid: uid.to_string() },
+        ports: access.ports(Some(&loaded), None)?,
+        outputs,
+    };
+    let planned: Vec<Planned> = inspection
+        .look(&steps)
+        .await
+        .into_iter()
+        .map(|seen| {
+            let (differences, unknown) = match seen.differences {
+                Ok(differences) => (differences, None),
+                Err(error) => (Vec::new(), Some(format!("{}: {}", error.code, error.cause))),
+            };
+            Planned { step: seen.step.to_string(), title: seen.title, differences, unknown }
+        })
+        .collect();
+    let to_do = planned.iter().any(|step| !step.differences.is_empty() || step.unknown.is_some());
+    if args.output == DataFormat::Text {
+        print(&name, &place, &planned, output);
+        if to_do {
+            output.note(format!("\nnext: pipectl up{}{}", origin.arguments(), place.arguments()));
+        }
+    } else {
+        output.data(args.output, &planned);
+    }
+    // 2 for "there is something to do" is what Terraform's users know from its flag of the same name.
+    Ok(if to_do && args.detailed_exitcode { Exit::Usage } else { Exit::Ok })
+}
+
+fn print(name: &str, place: &Place, planned: &[Planned], output: Output) {
+    let mut counts: BTreeMap<Change, usize> = BTreeMap::new();
+    output.line(format!("pipectl plan  {name}  {place}"));
+    output.line("");
+    for step in planned {
+        if let Some(unknown) = &step.unknown {
+            output.line(format!("  ? {:<28} {unknown}", step.step));
+        }
+        for difference in &step.differences {
+            *counts.entry(difference.change).or_default() += 1;
+            output.line(format!("  {} {}{}", sign(difference.change), difference.resource, field(difference)));
+        }
+    }
+    if counts.is_empty() {
+        output.line("  nothing to do: everything is as the pipeline says");
+        return;
+    }
+    let words: Vec<_> = counts
+        .iter()
+        .map(|(change, count)| {
+            let verb = match change {
+                Change::Unchanged => "unchanged",
+                Change::Adopted => "to adopt",
+                Change::Created => "to create",
+                Change::Updated => "to update",
+                Change::Replaced => "to replace",
+                Change::Removed => "to remove",
+            };
+            format!("{count} {verb}")
+        })
+        .collect();
+    output.line("");
+    output.line(format!("  {}", words.join(", ")));
+}
+
+fn sign(change: Change) -> char {
+    match change {
+        Change::Created => '+',
+        Change::Updated => '~',
+        Change::Replaced => '±',
+        Change::Removed => '-',
+        Change::Unchanged | Change::Adopted => '=',
+    }
+}
+
+fn field(difference: &Difference) -> String {
+    let Some(field) = &difference.field else { return String::new() };
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "(none)".to_owned());
+    format!("  {field}: {} → {}", or_none(&difference.live), or_none(&difference.wanted))
+}

@@ -1,0 +1,98 @@
+//! A run with its reporters attached, and what its end means for the command.
+
+use pipectl_stages::StepError;
+use pipectl_state::{Holder, Invoker};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    args::{Global, RunArgs},
+    exit::Exit,
+    failure::{Failure, Problem},
+    output::Output,
+};
+use crate::engine::{self, GraphError, RunEnd, RunOutcome, RunReport, RunRequest, Stop};
+
+/// How a run is said.
+pub struct Reporting<'a> {
+    /// The run's options.
+    pub args: &'a RunArgs,
+    /// The options of every command.
+    pub global: &'a Global,
+    /// Where commands print.
+    pub output: Output,
+    /// Every check of the verification.
+    pub show_checks: bool,
+}
+
+impl Reporting<'_> {
+    /// Runs the request with its reporters. `cancel` ends calls and children under way at the first signal.
+    ///
+    /// # Errors
+    /// When a summary file cannot be written.
+    pub async fn run(&self, request: RunRequest, cancel: CancellationToken) -> Result<RunEnd, Failure> {
+        let mut stop = request.stop.clone();
+        let watcher = tokio::spawn(async move {
+            stop.changed().await;
+            cancel.cancel();
+        });
+        let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
+        let output = self.output;
+        let reporter = tokio::spawn(async move {
+            while let Some(event) = inbox.recv().await {
+                output.line(serde_json::to_string(&event).unwrap_or_default());
+            }
+        });
+        let end = engine::run(request, events).await;
+        let _ = reporter.await;
+        watcher.abort();
+        Ok(end)
+    }
+}
+
+/// Signals, from here on handed to the run instead of ending the process.
+///
+/// # Errors
+/// When the system refuses to hand them over.
+pub fn signals() -> Result<Stop, Failure> {
+    Stop::on_signals().map_err(|error| {
+        Failure::problem(Exit::Unavailable, "CLI016", "listen for", "signals", error.to_string())
+    })
+}
+
+/// Who runs this command, for the record.
+#[must_use]
+pub fn invoker() -> Invoker {
+    let holder = Holder::current();
+    let command: Vec<_> = std::env::args().skip(1).collect();
+    Invoker {
+        user: holder.user,
+        host: holder.host,
+        job_url: holder.job_url,
+        command: format!("pipectl {}", command.join(" ")),
+    }
+}
+
+/// What the end of a run means for the command.
+#[must_use]
+pub fn exit(report: &RunReport) -> Exit {
+    match report.outcome {
+        RunOutcome::Succeeded => Exit::Ok,
+        RunOutcome::Cancelled => Exit::Cancelled,
+        RunOutcome::LeaseLost => Exit::Held,
+        RunOutcome::JournalFailed => Exit::Unavailable,
+        RunOutcome::Failed if !report.absence.is_empty() => Exit::Leftovers,
+        RunOutcome::Failed if report.failures.iter().all(|failure| failure.step.stage() == "verification") => {
+            Exit::NotVerified
+        }
+        RunOutcome::Failed => Exit::Failed,
+    }
+}
+
+/// A graph that cannot be built: a defect, or a pipeline that needs what it does not declare.
+#[must_use]
+pub fn graph_failure(error: &GraphError) -> Failure {
+    Failure::Problem(Box::new(Problem {
+        exit: Exit::BadInput,
+        error: StepError::new("ENG010", "plan", "the pipeline", error.to_string()),
+    }))
+}

@@ -1,0 +1,260 @@
+//! `pipectl sandbox`: the embedded cloud on this machine.
+
+use std::{
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
+
+use pipectl_sandbox::{FaultRule, Phase, Sandbox, SandboxError, SandboxStatus, StartOptions, shell_exports};
+
+use super::{
+    args::{DataFormat, SandboxCommand},
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+    preparing::Preparing,
+};
+use crate::engine::span;
+
+/// Opens the sandbox of this name; nothing is created or started.
+///
+/// # Errors
+/// When the name is none, or there is no state directory.
+pub fn open(name: &str) -> Result<Sandbox, Failure> {
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::problem(Exit::Unavailable, "CLI007", "find", "the pipectl program itself", error.to_string())
+    })?;
+    Ok(Sandbox::open(name, &program)?)
+}
+
+/// Starts it unless it runs, showing what is prepared; tells whether it was started by this call.
+///
+/// # Errors
+/// As [`Sandbox::start`].
+pub async fn ensure_started(
+    sandbox: &Sandbox,
+    options: &StartOptions,
+    output: Output,
+) -> Result<(SandboxStatus, bool), Failure> {
+    if let Some(status) = sandbox.status().await?.filter(|status| status.phase == Phase::Running) {
+        return Ok((status, false));
+    }
+    let preparing = Preparing::new(output);
+    let status = sandbox.start(options, &|event| preparing.start(&event)).await?;
+    preparing.finish();
+    let built = match preparing.built() {
+        0 => String::new(),
+        n => format!(", {n} programs built"),
+    };
+    output.note(format!(
+        "sandbox {} started: Kubernetes {}, {} nodes ({}{built})",
+        status.name,
+        status.kubernetes,
+        status.nodes,
+        span(preparing.elapsed()),
+    ));
+    Ok((status, true))
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Whatever the sandbox could not do.
+pub async fn run(command: &SandboxCommand, output: Output) -> Result<Exit, Failure> {
+    match command {
+        SandboxCommand::Install => install(output).await,
+        SandboxCommand::Start { name, nodes, api_port, crds } => {
+            let sandbox = open(&name.name)?;
+            let mut options = sandbox.last_options().unwrap_or_default();
+            options.nodes = nodes.unwrap_or(options.nodes);
+            options.api_port = api_port.or(options.api_port);
+            if let Some(crds) = crds {
+                let directory = std::fs::canonicalize(crds).map_err(|error| unreadable(crds, &error))?;
+                options.crds = Some(directory);
+            }
+            let (status, started) = ensure_started(&sandbox, &options, output).await?;
+            if !started {
+                output.note(format!("sandbox {} runs already", status.name));
+            }
+            Ok(Exit::Ok)
+        }
+        SandboxCommand::Stop { name } => {
+            let was_running = open(&name.name)?.stop().await?;
+            output.note(if was_running {
+                format!("sandbox {} stopped; what it holds is kept", name.name)
+            } else {
+                format!("sandbox {} was not running", name.name)
+            });
+            Ok(Exit::Ok)
+        }
+        SandboxCommand::Status { name, output: format } => status(&open(&name.name)?, *format, output).await,
+        SandboxCommand::Reset { name } => {
+            let sandbox = open(&name.name)?;
+            let was_running = sandbox.reset().await?;
+            if was_running {
+                ensure_started(&sandbox, &sandbox.last_options().unwrap_or_default(), output).await?;
+            }
+            output.note(format!("sandbox {} is empty now", name.name));
+            Ok(Exit::Ok)
+        }
+        SandboxCommand::Env { name } => {
+            let sandbox = open(&name.name)?;
+            let status = running(&sandbox).await?;
+            output.text(shell_exports(&sandbox.env(&status)?));
+            Ok(Exit::Ok)
+        }
+        SandboxCommand::Logs { name, component, tail } => {
+            logs(&open(&name.name)?, component.as_deref(), *tail, output)
+        }
+        SandboxCommand::Calls { name, reset, output: format } => {
+            let sandbox = open(&name.name)?;
+            let counts = sandbox.counters().await?;
+            if *reset {
+                sandbox.reset_counters().await?;
+            }
+            match format {
+                DataFormat::Text => {
+                    for count in &counts {
+                        let resource = match count.group.as_str() {
+                            "" => count.resource.clone(),
+                            group => format!("{}.{group}", count.resource),
+                        };
+                        output.line(format!(
+                            "{:>7} {:<18} {:<12} {resource}",
+                            count.count, count.agent, count.verb
+                        ));
+                    }
+                }
+                DataFormat::Json | DataFormat::Yaml => output.data(*format, &counts),
+            }
+            Ok(Exit::Ok)
+        }
+        SandboxCommand::Faults { name, set, clear } => {
+            let sandbox = open(&name.name)?;
+            if let Some(file) = set {
+                sandbox.set_faults(&read_faults(file)?).await?;
+            } else if *clear {
+                sandbox.set_faults(&[]).await?;
+            }
+            output.data(DataFormat::Yaml, &sandbox.faults().await?);
+            Ok(Exit::Ok)
+        }
+        SandboxCommand::Supervise { .. } => Ok(Exit::Usage),
+    }
+}
+
+async fn install(output: Output) -> Result<Exit, Failure> {
+    let sandbox = open("default")?;
+    let preparing = Preparing::new(output);
+    let programs = sandbox.install(&|event| preparing.install(&event)).await?;
+    preparing.finish();
+    match preparing.built() {
+        0 => output.note("everything is there already"),
+        n => output.note(format!("{n} programs built in {}", span(preparing.elapsed()))),
+    }
+    output.line(programs.directory().display().to_string());
+    Ok(Exit::Ok)
+}
+
+/// The status of a sandbox that must be running.
+///
+/// # Errors
+/// When it is not.
+pub async fn running(sandbox: &Sandbox) -> Result<SandboxStatus, Failure> {
+    let status = sandbox.status().await?.filter(|status| status.phase == Phase::Running);
+    Ok(status.ok_or_else(|| SandboxError::NotRunning { name: sandbox.name().to_owned() })?)
+}
+
+async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result<Exit, Failure> {
+    let status = sandbox.status().await?;
+    if format != DataFormat::Text {
+        output.data(format, &status);
+        return Ok(Exit::Ok);
+    }
+    let Some(status) = status else {
+        output.line(format!("sandbox {}  not running", sandbox.name()));
+        let others: Vec<_> = Sandbox::list()?.into_iter().filter(|name| name != sandbox.name()).collect();
+        if !others.is_empty() {
+            output.line(format!("  others      {}", others.join(", ")));
+        }
+        return Ok(Exit::Ok);
+    };
+    let phase = match &status.phase {
+        Phase::Running => "running".to_owned(),
+        Phase::Starting(step) => format!("starting: {step}"),
+        Phase::Stopping => "stopping".to_owned(),
+    };
+    let megabytes = |bytes: u64| format!("{} MB", bytes / 1_000_000);
+    output.line(format!("sandbox {}  {phase}  Kubernetes {}", status.name, status.kubernetes));
+    output.line("");
+    output.line(format!("  endpoint    {}", status.api));
+    output.line(format!("  charts      {}", status.charts));
+    output.line(format!("  kubeconfig  {}", sandbox.kubeconfig_path().display()));
+    output.line(format!("  nodes       {} × {} (simulated)", status.nodes, status.instance_type));
+    output.line(format!("  memory      {} in {} processes", megabytes(status.total_memory()), status.components.len() + 1));
+    output.line("");
+    for component in &status.components {
+        let memory = component.memory.map_or_else(|| "-".to_owned(), megabytes);
+        let restarts = match component.restarts {
+            0 => String::new(),
+            1 => "  restarted once".to_owned(),
+            n => format!("  restarted {n} times"),
+        };
+        output.line(format!(
+            "  {:<24} {:<9} {memory:>7}{restarts}",
+            component.program.file_name(),
+            component.version
+        ));
+    }
+    output.line("");
+    output.line("  next        eval \"$(pipectl sandbox env)\" · pipectl sandbox logs · pipectl sandbox stop");
+    Ok(Exit::Ok)
+}
+
+/// How much of a log's end is read at most.
+const LOG_BYTES: u64 = 4 * 1024 * 1024;
+
+fn logs(sandbox: &Sandbox, component: Option<&str>, tail: usize, output: Output) -> Result<Exit, Failure> {
+    let known = || Sandbox::log_names().join(", ");
+    let Some(component) = component else {
+        output.line(known());
+        return Ok(Exit::Ok);
+    };
+    let Some(path) = sandbox.log_path(component) else {
+        return Err(Failure::problem(Exit::BadInput, "CLI011", "show", format!("the log of {component}"), "there is no such component")
+            .hint(format!("there are: {}", known())));
+    };
+    let text = read_end(&path).map_err(|error| unreadable(&path, &error))?;
+    let lines: Vec<_> = text.lines().collect();
+    for line in &lines[lines.len().saturating_sub(tail)..] {
+        output.line(line);
+    }
+    Ok(Exit::Ok)
+}
+
+fn read_end(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn read_faults(file: &Path) -> Result<Vec<FaultRule>, Failure> {
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|error| unreadable(file, &error))?;
+    serde_norway::from_str(&text).map_err(|error| {
+        Failure::problem(Exit::BadInput, "CLI012", "read", format!("the fault plan {}", file.display()), error.to_string())
+            .hint("a fault plan is a list of rules, e.g. [{verb: apply, resource: kafkas, count: 1, effect: {type: status, code: 500}}]")
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::problem(Exit::BadInput, "CLI007", "read", path.display().to_string(), error.to_string())
+        .hint("check the path and its permissions")
+}

@@ -1,0 +1,212 @@
+//! Lines without a terminal: one for each event that matters, nothing repeated, each with the time since the start.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use super::{
+    Reporter, error, result,
+    screen::{name_width, stage_words},
+    steps::step_text,
+    theme::{Theme, pad},
+    view::{StageStand, View},
+    words::{counted, stamp, took},
+};
+use crate::engine::{Event, EventKind, Verb, event::Urgency};
+
+/// How long a stage must have been silent before its waiting is told, in milliseconds. A log that stands still for
+/// minutes looks dead; one that tells every poll hides what matters.
+const SILENCE_MS: u64 = 30_000;
+
+/// Writes plain lines.
+pub struct Plain<W> {
+    out: W,
+    view: View,
+    /// Say every step.
+    verbose: bool,
+    /// Say errors and the result only.
+    quiet: bool,
+    show_checks: bool,
+    theme: Theme,
+    stands: Vec<StageStand>,
+    /// When a stage last said something, and its last words.
+    said: BTreeMap<usize, (u64, String)>,
+    withheld: usize,
+}
+
+impl<W: Write + Send> Plain<W> {
+    /// Writes to `out`.
+    pub fn new(out: W, verbose: bool, quiet: bool, show_checks: bool) -> Self {
+        Self {
+            out,
+            view: View::default(),
+            verbose,
+            quiet,
+            show_checks,
+            // No terminal, no width: whoever reads a log wraps it as they like.
+            theme: Theme {
+                width: 100,
+                color: false,
+            },
+            stands: Vec::new(),
+            said: BTreeMap::new(),
+            withheld: 0,
+        }
+    }
+
+    fn line(&mut self, at_ms: u64, name: &str, text: &str) -> io::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        let name = pad(name, name_width(&self.view));
+        writeln!(self.out, "{} {name} {text}", stamp(at_ms))?;
+        self.out.flush()
+    }
+
+    fn block(&mut self, lines: &[String]) -> io::Result<()> {
+        for line in lines {
+            writeln!(self.out, "{}", line.trim_end())?;
+        }
+        self.out.flush()
+    }
+
+    fn step_line(&mut self, event: &Event) -> io::Result<()> {
+        let (Some(step), Some(text)) = (event.kind.step(), step_text(&event.kind)) else {
+            return Ok(());
+        };
+        let text = format!("{}: {text}", step.name());
+        self.line(event.elapsed_ms, &step.stage().to_owned(), &text)
+    }
+
+    /// Stages that changed their standing with this event.
+    fn stage_lines(&mut self, at_ms: u64) -> io::Result<()> {
+        for stage in 0..self.view.plan.stages.len() {
+            let stand = self.view.stage_stand(stage);
+            if self.stands.get(stage) == Some(&stand) {
+                continue;
+            }
+            if let Some(known) = self.stands.get_mut(stage) {
+                *known = stand;
+            }
+            let name = self.view.plan.stages[stage].name.clone();
+            let (began, ended) = self.view.stage_times(stage);
+            if stand == StageStand::Done {
+                let words = stage_words(&self.view, stage, stand);
+                let time = took(
+                    ended
+                        .unwrap_or(at_ms)
+                        .saturating_sub(began.unwrap_or(at_ms)),
+                );
+                let verb = self.view.pipeline.as_ref().map(|pipeline| pipeline.verb);
+                let done = if verb == Some(Verb::Down) {
+                    "gone"
+                } else {
+                    "done"
+                };
+                self.line(at_ms, &name, &format!("{done}: {words} ({time})"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the stage of a waiting step waits for, if it was silent for long enough.
+    fn waiting_line(&mut self, event: &Event) -> io::Result<()> {
+        let Some(step) = event.kind.step() else {
+            return Ok(());
+        };
+        let stages = &self.view.plan.stages;
+        let Some(stage) = stages.iter().position(|stage| stage.name == step.stage()) else {
+            return Ok(());
+        };
+        let began = self.view.stage_times(stage).0.unwrap_or(event.elapsed_ms);
+        let words = stage_words(&self.view, stage, StageStand::Working);
+        let (last, known) = self
+            .said
+            .get(&stage)
+            .cloned()
+            .unwrap_or((began, String::new()));
+        if event.elapsed_ms.saturating_sub(last) < SILENCE_MS || words == known {
+            return Ok(());
+        }
+        self.said.insert(stage, (event.elapsed_ms, words.clone()));
+        let name = self.view.plan.stages[stage].name.clone();
+        self.line(event.elapsed_ms, &name, &format!("waits: {words}"))
+    }
+
+    /// What was not begun because of a failure, in one line behind it.
+    fn withheld_line(&mut self, at_ms: u64) -> io::Result<()> {
+        let withheld = std::mem::take(&mut self.withheld);
+        if withheld == 0 || self.verbose {
+            return Ok(());
+        }
+        let text = format!("{} not begun because of it", counted(withheld, "step"));
+        self.line(at_ms, "", &text)
+    }
+}
+
+impl<W: Write + Send> Reporter for Plain<W> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.view.take(event);
+        let at = event.elapsed_ms;
+        if !matches!(event.kind, EventKind::StepWithheld { .. }) {
+            self.withheld_line(at)?;
+        }
+        match &event.kind {
+            EventKind::RunStarted {
+                pipeline,
+                continues,
+                ..
+            } => {
+                self.stands = vec![StageStand::Pending; self.view.plan.stages.len()];
+                let text = format!(
+                    "{} {} run {}",
+                    pipeline.environment, pipeline.place, event.run
+                );
+                self.line(at, pipeline.verb.as_str(), &text)?;
+                if let Some(left) = continues {
+                    let text = format!("goes on where run {} was interrupted", left.run);
+                    self.line(at, "", &text)?;
+                }
+            }
+            EventKind::StepFailed { step, error, .. }
+            | EventKind::RemovalStuck { step, error, .. } => {
+                let text = format!("{} failed: {}", step.name(), error.code);
+                self.line(at, &step.stage().to_owned(), &text)?;
+                let so_far = self.view.so_far(step);
+                let lines = error::lines(error, Some(&so_far), &self.theme);
+                self.block(&lines)?;
+            }
+            EventKind::StepWithheld { .. } => self.withheld += 1,
+            EventKind::StepWaits { .. } | EventKind::StepProgress { .. } if !self.verbose => {
+                self.waiting_line(event)?;
+            }
+            EventKind::Cancelling { urgency, running } => {
+                let text = match urgency {
+                    Urgency::Soon => format!(
+                        "a signal came: nothing new is begun, {} may end",
+                        counted(running.len(), "step")
+                    ),
+                    Urgency::Now => "a second signal came: ending at once".to_owned(),
+                };
+                self.line(at, "", &text)?;
+            }
+            EventKind::LeaseLost { error } | EventKind::JournalFailed { error } => {
+                let lines = error::lines(error, None, &self.theme);
+                self.block(&lines)?;
+            }
+            EventKind::RunFinished { .. } => {
+                let lines = result::lines(&self.view, self.show_checks, &self.theme);
+                if !self.quiet {
+                    self.block(&[String::new()])?;
+                }
+                self.block(&lines)?;
+            }
+            _ => {}
+        }
+        if self.verbose {
+            self.step_line(event)?;
+        }
+        self.stage_lines(at)
+    }
+}

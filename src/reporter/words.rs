@@ -1,0 +1,83 @@
+//! Times and lists as a person reads them.
+
+use std::time::Duration;
+
+use crate::engine::span;
+
+/// A time that was measured: `13s`, `2m 04s`.
+#[must_use]
+pub fn took(ms: u64) -> String {
+    span(Duration::from_millis(ms))
+}
+
+/// A time that is guessed: `~40s`, `~2m 40s`, `~15m`.
+#[must_use]
+pub fn about(ms: u64) -> String {
+    let seconds = ms.div_ceil(1000);
+    match seconds {
+        0..60 => format!("~{seconds}s"),
+        // Ten seconds more or less are nothing that anybody could promise.
+        60..600 => format!("~{}", span(Duration::from_secs(seconds.div_ceil(10) * 10))),
+        600..3600 => format!("~{}m", seconds.div_ceil(60)),
+        _ => format!("~{}", span(Duration::from_secs(seconds.div_ceil(60) * 60))),
+    }
+}
+
+/// `hh:mm:ss` since the run began.
+#[must_use]
+pub fn stamp(ms: u64) -> String {
+    let seconds = ms / 1000;
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+/// `1 step`, `3 steps`.
+#[must_use]
+pub fn counted(count: usize, thing: &str) -> String {
+    if count == 1 {
+        format!("1 {thing}")
+    } else {
+        format!("{count} {thing}s")
+    }
+}
+
+/// The first few of many: `a, b, c and 4 more`.
+#[must_use]
+pub fn few(items: &[String], most: usize) -> String {
+    if items.len() <= most {
+        return items.join(", ");
+    }
+    let shown = items[..most].join(", ");
+    format!("{shown} and {} more", items.len() - most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_look_like_guesses() {
+        let said = [
+            0, 900, 59_000, 61_000, 154_000, 599_000, 601_000, 900_000, 5_430_000,
+        ]
+        .map(about)
+        .join(" ");
+        assert_eq!(
+            said,
+            "~0s ~1s ~59s ~1m 10s ~2m 40s ~10m 00s ~11m ~15m ~1h 31m"
+        );
+    }
+
+    #[test]
+    fn stamps_and_lists() {
+        assert_eq!(stamp(3_725_999), "01:02:05");
+        let items: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
+        assert_eq!(few(&items, 3), "a, b, c");
+        assert_eq!(few(&items, 1), "a and 2 more");
+        assert_eq!(counted(1, "step") + &counted(2, "step"), "1 step2 steps");
+    }
+}

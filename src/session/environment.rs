@@ -1,0 +1,124 @@
+//! Which environment a command works on, and its record on this machine.
+
+use std::path::PathBuf;
+
+use pipectl_state::{Environment, EnvironmentState, LeaseOptions, StateError, WaitListener};
+
+use crate::cli::{exit::Exit, failure::Failure, output::Output};
+
+/// Where records are kept.
+///
+/// # Errors
+/// When neither `XDG_STATE_HOME` nor `HOME` is set.
+pub fn root() -> Result<PathBuf, Failure> {
+    pipectl_state::default_root().ok_or_else(|| {
+        Failure::problem(
+            Exit::Unavailable,
+            "CLI013",
+            "find",
+            "the state directory",
+            "neither XDG_STATE_HOME nor HOME is set to an absolute path",
+        )
+        .hint("set one of them")
+    })
+}
+
+/// The environment of this name; it need not exist yet.
+///
+/// # Errors
+/// When the name cannot be one.
+pub fn named(name: &str) -> Result<Environment, Failure> {
+    Environment::new(&root()?, name).map_err(|error| state_failure("use", &format!("environment {name}"), &error))
+}
+
+/// The environment that is meant: the named one, or the only one there is.
+///
+/// # Errors
+/// When none is named and there is none, or more than one.
+pub fn meant(name: Option<&str>) -> Result<Environment, Failure> {
+    if let Some(name) = name {
+        return named(name);
+    }
+    let root = root()?;
+    let known = pipectl_state::list_environments(&root)
+        .map_err(|error| state_failure("list", "environments", &error))?;
+    match known.as_slice() {
+        [only] => named(&only.name),
+        [] => Err(Failure::problem(
+            Exit::BadInput,
+            "CLI004",
+            "find",
+            "an environment",
+            format!("none is recorded in {}", root.display()),
+        )
+        .hint("bring one up with `pipectl up`, or name one with --env and say where it is with --sandbox or --kubeconfig")),
+        several => {
+            let names: Vec<_> = several.iter().map(|entry| entry.name.as_str()).collect();
+            Err(Failure::problem(
+                Exit::BadInput,
+                "CLI003",
+                "choose",
+                "an environment",
+                format!("there are several: {}", names.join(", ")),
+            )
+            .hint("name one of them"))
+        }
+    }
+}
+
+/// What is recorded of an environment; `None` when nothing is.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn recorded(environment: &Environment) -> Result<Option<EnvironmentState>, Failure> {
+    match environment.open_read_only() {
+        Ok((_, state)) if state.uid().is_none() => Ok(None),
+        Ok((_, state)) => Ok(Some(state)),
+        Err(StateError::NoSuchEnvironment { .. }) => Ok(None),
+        Err(error) => Err(state_failure("read", &format!("the record of environment {}", environment.name()), &error)),
+    }
+}
+
+/// How the lease is taken: at once, or after waiting out a holder that shows no life, which is said.
+#[must_use]
+pub fn lease_options(output: Output) -> LeaseOptions {
+    let said = std::sync::atomic::AtomicBool::new(false);
+    let listener: WaitListener = std::sync::Arc::new(move |wait| {
+        if !said.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            output.note(format!(
+                "waiting for {}, which shows no life, to lose the environment (at most {})",
+                wait.holder,
+                crate::engine::span(wait.at_most)
+            ));
+        }
+    });
+    LeaseOptions { on_wait: Some(listener), ..LeaseOptions::default() }
+}
+
+/// A trouble with the state as the command's failure.
+#[must_use]
+pub fn state_failure(doing: &str, resource: &str, error: &StateError) -> Failure {
+    let exit = match error {
+        StateError::Lease(pipectl_state::LeaseError::Held { .. }) => Exit::Held,
+        StateError::BadName { .. } | StateError::NoSuchEnvironment { .. } => Exit::BadInput,
+        StateError::DiskFull { .. } | StateError::Forbidden { .. } | StateError::Io { .. } => Exit::Unavailable,
+        _ => Exit::Failed,
+    };
+    Failure::Problem(Box::new(crate::cli::failure::Problem {
+        exit,
+        error: crate::engine::state_error(doing, resource, error),
+    }))
+}
+
+/// The error for an environment of which nothing is recorded.
+#[must_use]
+pub fn unknown(name: &str) -> Failure {
+    Failure::problem(
+        Exit::BadInput,
+        "STA001",
+        "find",
+        format!("environment {name}"),
+        "nothing is recorded of it on this machine",
+    )
+    .hint("see `pipectl list`; one whose record is lost is still removed by `pipectl down --env NAME --sandbox`, or with --kubeconfig and --context")
+}

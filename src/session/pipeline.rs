@@ -1,0 +1,75 @@
+//! Which pipeline a command works on: a file, a blueprint, or the environment's own record of its last one.
+
+use std::path::{Path, PathBuf};
+
+use pipectl_config::{Diagnostics, LoadOptions, Loaded, Override, Provider};
+
+use crate::cli::{args::PipelineArgs, exit::Exit, failure::Failure};
+
+/// The blueprint that is taken when nothing is named.
+pub const DEFAULT_BLUEPRINT: &str = "streaming";
+
+/// The file that is taken when it lies in the current directory.
+pub const DEFAULT_FILE: &str = "pipeline.yaml";
+
+/// Where a pipeline came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A file on disk.
+    File(PathBuf),
+    /// A blueprint inside the program.
+    Blueprint(String),
+}
+
+impl Origin {
+    /// The arguments that name the same pipeline again, for "next" lines; empty when it is the default.
+    #[must_use]
+    pub fn arguments(&self) -> String {
+        match self {
+            Self::Blueprint(name) if name == DEFAULT_BLUEPRINT => String::new(),
+            Self::Blueprint(name) => format!(" --blueprint {name}"),
+            Self::File(path) if path == Path::new(DEFAULT_FILE) => String::new(),
+            Self::File(path) => format!(" {}", path.display()),
+        }
+    }
+}
+
+/// Loads the pipeline that the arguments name, with `--set` and `--sandbox` applied.
+///
+/// # Errors
+/// Everything that is wrong with the file, or an unknown blueprint, or a malformed `--set`.
+pub fn load(args: &PipelineArgs) -> Result<(Loaded, Origin), Failure> {
+    let options = LoadOptions {
+        overrides: args.set.iter().map(|text| Override::parse(text)).collect::<Result<_, _>>()?,
+        provider: args.sandbox.is_some().then_some(Provider::Sandbox),
+    };
+    let origin = origin(args);
+    let loaded = match &origin {
+        Origin::File(path) => pipectl_config::load_path(path, &options)?,
+        Origin::Blueprint(name) => load_blueprint(name, &options)?,
+    };
+    Ok((loaded, origin))
+}
+
+fn origin(args: &PipelineArgs) -> Origin {
+    match (&args.file, &args.blueprint) {
+        (Some(file), _) => Origin::File(file.clone()),
+        (None, Some(name)) => Origin::Blueprint(name.clone()),
+        (None, None) if Path::new(DEFAULT_FILE).is_file() => Origin::File(DEFAULT_FILE.into()),
+        (None, None) => Origin::Blueprint(DEFAULT_BLUEPRINT.to_owned()),
+    }
+}
+
+fn load_blueprint(name: &str, options: &LoadOptions) -> Result<Loaded, Failure> {
+    let Some(blueprint) = pipectl_config::Blueprint::get(name) else {
+        return Err(unknown_blueprint(name));
+    };
+    blueprint.load(options).map_err(|diagnostics: Diagnostics| diagnostics.into())
+}
+
+/// The error for a blueprint that there isn't.
+pub fn unknown_blueprint(name: &str) -> Failure {
+    let known: Vec<_> = pipectl_config::Blueprint::list().iter().map(|blueprint| blueprint.name).collect();
+    Failure::problem(Exit::BadInput, "CLI001", "find", format!("blueprint {name}"), "there is no blueprint of that name")
+        .hint(format!("there are: {}", known.join(", ")))
+}
