@@ -76,7 +76,7 @@ impl<W: Write + Send> Plain<W> {
             return Ok(());
         };
         let text = format!("{}: {text}", step.name());
-        self.line(event.elapsed_ms, &step.stage().to_owned(), &text)
+        self.line(event.elapsed_ms, step.stage(), &text)
     }
 
     /// Stages that changed their standing with this event.
@@ -172,7 +172,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
             EventKind::StepFailed { step, error, .. }
             | EventKind::RemovalStuck { step, error, .. } => {
                 let text = format!("{} failed: {}", step.name(), error.code);
-                self.line(at, &step.stage().to_owned(), &text)?;
+                self.line(at, step.stage(), &text)?;
                 let so_far = self.view.so_far(step);
                 let lines = error::lines(error, Some(&so_far), &self.theme);
                 self.block(&lines)?;
