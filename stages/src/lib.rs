@@ -25,6 +25,8 @@ pub mod spark_application;
 pub mod spark_operator;
 pub mod step;
 pub mod strimzi;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod verification;
 pub mod workloads;
 

@@ -119,16 +119,15 @@ impl Run {
             .filter(|record| record.uid == uid(&live))
             .cloned();
         let owned = crate::objects::owned_fields::owned_digest(&live);
+        let mut found = differences(&wanted, &live);
+        // The run is written on the application and does not make it another one.
+        let run_field = format!("metadata.annotations.{RUN_ANNOTATION}");
+        found.retain(|difference| difference.field.as_deref() != Some(&run_field));
         let changed = match &recorded {
             Some(record) => record.want != want || record.owned != owned,
-            None => !differences(&wanted, &live).is_empty(),
+            None => !found.is_empty(),
         };
         if changed {
-            let mut found = differences(&wanted, &live);
-            found.retain(|difference| {
-                difference.field.as_deref()
-                    != Some(&format!("metadata.annotations.{RUN_ANNOTATION}"))
-            });
             for difference in &mut found {
                 difference.change = Change::Replaced;
             }

@@ -142,3 +142,6 @@ pub fn rendered_objects(
     objects.extend(spark_application::rendered(loaded, scopes));
     objects
 }
+
+#[cfg(test)]
+mod tests;
