@@ -24,9 +24,17 @@ const BYTES: u64 = 64 * 1024 * 1024;
 
 /// The objects in the `crds/` folders of a chart and of its subcharts, by file name as Helm orders them.
 pub(super) fn crds(chart: &Path) -> Result<Vec<Value>, PortError> {
-    let read = if chart.is_dir() { in_directory(chart) } else { in_archive(chart) };
+    let read = if chart.is_dir() {
+        in_directory(chart)
+    } else {
+        in_archive(chart)
+    };
     let files = read.map_err(|source| {
-        error(Kind::Invalid, codes::OUTPUT, format!("chart {}: {source}", chart.display()))
+        error(
+            Kind::Invalid,
+            codes::OUTPUT,
+            format!("chart {}: {source}", chart.display()),
+        )
     })?;
     let mut objects = Vec::new();
     for (name, content) in files {
@@ -88,7 +96,9 @@ fn is_crd_file(inside: &Path) -> bool {
     while let ["charts", _, rest @ ..] = parts {
         parts = rest;
     }
-    let known = inside.extension().is_some_and(|ending| ending == "yaml" || ending == "yml" || ending == "json");
+    let known = inside
+        .extension()
+        .is_some_and(|ending| ending == "yaml" || ending == "yml" || ending == "json");
     known && matches!(parts, ["crds", _, ..])
 }
 
@@ -98,13 +108,16 @@ mod tests {
 
     fn chart(files: &[(&str, &str)]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let encoder = flate2::write::GzEncoder::new(file.reopen().unwrap(), flate2::Compression::fast());
+        let encoder =
+            flate2::write::GzEncoder::new(file.reopen().unwrap(), flate2::Compression::fast());
         let mut archive = tar::Builder::new(encoder);
         for (name, content) in files {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
-            archive.append_data(&mut header, name, content.as_bytes()).unwrap();
+            archive
+                .append_data(&mut header, name, content.as_bytes())
+                .unwrap();
         }
         archive.into_inner().unwrap().finish().unwrap();
         file
@@ -120,7 +133,11 @@ mod tests {
             ("op/charts/sub/crds/d.yml", "kind: D"),
             ("op/crds/README.md", "words"),
         ]);
-        let kinds: Vec<_> = crds(file.path()).unwrap().iter().map(|crd| crd["kind"].as_str().unwrap().to_owned()).collect();
+        let kinds: Vec<_> = crds(file.path())
+            .unwrap()
+            .iter()
+            .map(|crd| crd["kind"].as_str().unwrap().to_owned())
+            .collect();
         assert_eq!(kinds, ["D", "A", "B", "C"]);
     }
 

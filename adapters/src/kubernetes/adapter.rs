@@ -31,10 +31,10 @@ const METADATA_PAGE: u32 = 500;
 
 /// One connection to one cluster. Cheap to share behind an `Arc`; dropping it ends its watches.
 pub struct KubernetesAdapter {
-    transport: Transport,
-    discovery: Discovery,
-    watches: Watches,
-    fence: Fence,
+    pub(super) transport: Transport,
+    pub(super) discovery: Discovery,
+    pub(super) watches: Watches,
+    pub(super) fence: Fence,
     server: String,
     ca_sha256: String,
     kubeconfig: std::path::PathBuf,
@@ -142,7 +142,7 @@ impl KubernetesAdapter {
         })
     }
 
-    async fn resolve(&self, kind: &Kind) -> Result<Resource, PortError> {
+    pub(super) async fn resolve(&self, kind: &Kind) -> Result<Resource, PortError> {
         self.discovery
             .resolve(kind)
             .await?
@@ -157,7 +157,7 @@ impl KubernetesAdapter {
     }
 
     /// Sends a change. A connection that broke puts the identity in doubt.
-    async fn change(&self, call: &Call) -> Result<Bytes, Failure> {
+    pub(super) async fn change(&self, call: &Call) -> Result<Bytes, Failure> {
         let answer = self.transport.send(call).await;
         if let Err(failure) = &answer
             && failure.is(PortErrorKind::Unreachable)
@@ -166,80 +166,9 @@ impl KubernetesAdapter {
         }
         answer
     }
-
-    async fn apply_as(
-        &self,
-        resource: &Resource,
-        object: &Value,
-        options: ApplyOptions,
-    ) -> Result<Value, Failure> {
-        let mut body = object.clone();
-        // The version that is served may be another one than the object names.
-        body["apiVersion"] = resource.api_version().into();
-        if let Some(metadata) = body["metadata"].as_object_mut() {
-            metadata.remove("managedFields");
-            if !resource.namespaced {
-                metadata.remove("namespace");
-            }
-        }
-        let path = path_of(resource, &ObjectRef::of(object))
-            .map_err(|error| Failure::new(error.kind, codes::INVALID, error.cause))?;
-        let body = Bytes::from(body.to_string());
-        let query = format!(
-            "?fieldManager={FIELD_MANAGER}&fieldValidation=Strict{}",
-            if options.dry_run { "&dryRun=All" } else { "" }
-        );
-        let force = if options.force { "&force=true" } else { "" };
-        let call = Call::with(
-            Method::PATCH,
-            format!("{path}{query}{force}"),
-            call::APPLY,
-            body.clone(),
-        );
-        let answer = match self.change(&call).await {
-            Ok(answer) => answer,
-            Err(failure) if failure.unexplained => {
-                return Err(self.explain(resource, object, body, failure).await);
-            }
-            Err(failure) => return Err(failure),
-        };
-        serde_json::from_slice(&answer).map_err(|source| {
-            Failure::new(
-                PortErrorKind::Other,
-                codes::ANSWER_UNCLEAR,
-                source.to_string(),
-            )
-        })
-    }
-
-    /// Server-side apply answers a field that the schema does not know with a 500 without a reason, like any Go error
-    /// (k8s.io/apiserver, `structuredmerge.go`: "failed to create typed patch object"). A dry-run create of the same
-    /// object is refused with a typed reason in that case, before anything is looked up.
-    async fn explain(
-        &self,
-        resource: &Resource,
-        object: &Value,
-        body: Bytes,
-        failure: Failure,
-    ) -> Failure {
-        let namespace = object["metadata"]["namespace"].as_str();
-        let probe = Call::with(
-            Method::POST,
-            format!(
-                "{}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict&dryRun=All",
-                resource.collection(namespace)
-            ),
-            call::JSON,
-            body,
-        );
-        match self.transport.send(&probe).await {
-            Err(explained) if explained.is(PortErrorKind::Invalid) => explained,
-            _ => failure,
-        }
-    }
 }
 
-fn not_served(kind: &Kind) -> PortError {
+pub(super) fn not_served(kind: &Kind) -> PortError {
     errors::error(
         PortErrorKind::NotServed,
         codes::NOT_SERVED,
@@ -255,7 +184,7 @@ fn not_served(kind: &Kind) -> PortError {
     )
 }
 
-fn path_of(resource: &Resource, object: &ObjectRef) -> Result<String, PortError> {
+pub(super) fn path_of(resource: &Resource, object: &ObjectRef) -> Result<String, PortError> {
     let invalid = |cause: String| Err(errors::error(PortErrorKind::Invalid, codes::INVALID, cause));
     // The API's own rule for path segments.
     if object.name.is_empty()
@@ -348,26 +277,7 @@ impl ObjectApi for KubernetesAdapter {
         if !options.dry_run {
             self.verify().await?;
         }
-        let kind = Kind::of(object);
-        let mut resource = self.resolve(&kind).await?;
-        let asked = Instant::now();
-        let mut answer = self.apply_as(&resource, object, options).await;
-        if let Err(failure) = &answer
-            && failure.is(PortErrorKind::NotServed)
-        {
-            resource = self
-                .discovery
-                .resolve_anew(&kind, asked)
-                .await?
-                .ok_or_else(|| not_served(&kind))?;
-            answer = self.apply_as(&resource, object, options).await;
-        }
-        let mut kept = answer?;
-        item::slim(&mut kept);
-        if !options.dry_run {
-            self.watches.note_applied(&resource, &kept);
-        }
-        Ok(kept)
+        self.apply_object(object, options).await
     }
 
     async fn delete(&self, object: &ObjectRef, uid: Option<&str>) -> Result<Deletion, PortError> {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `connect.rs` | from a kubeconfig to a client; nothing ambient |
 //! | `kubeconfig.rs` | reading the named file, writing pipectl's own |
-//! | `adapter.rs` | the port's methods |
+//! | `adapter.rs`, `apply.rs` | the port's methods |
 //! | `call.rs` | one call: bound, repetitions |
 //! | `errors.rs`, `codes.rs` | from `metav1.Status` and broken connections to typed errors |
 //! | `discovery.rs` | which kinds are served |
@@ -12,6 +12,7 @@
 //! | `fence.rs` | no change before the cluster's identity is verified |
 
 mod adapter;
+mod apply;
 mod call;
 mod codes;
 mod connect;

@@ -134,9 +134,7 @@ impl Cluster {
         let chain = fs::read_to_string(self.directory.path().join("certs/apiserver.crt"))
             .expect("the server's certificate");
         let start = chain.rfind("-----BEGIN").expect("a certificate");
-        let path = self.directory.path().join("ca.crt");
-        fs::write(&path, &chain[start..]).expect("the CA is written");
-        path
+        self.whole("ca.crt", &chain[start..])
     }
 
     /// A kubeconfig with these parts instead of the right ones.
@@ -147,7 +145,6 @@ impl Cluster {
         ca: Option<&Path>,
         user: &str,
     ) -> PathBuf {
-        let path = self.directory.path().join(name);
         let server = server.map_or_else(
             || format!("https://127.0.0.1:{}", self.api_port),
             str::to_owned,
@@ -160,13 +157,16 @@ impl Cluster {
              users: [{{name: live, user: {user}}}]\n",
             ca.display()
         );
-        // Several tests write the same text at once: each into a file of its own first.
-        let own = self
-            .directory
-            .path()
-            .join(format!("{name}.{:?}", std::thread::current().id()));
-        fs::write(&own, text).expect("the kubeconfig is written");
-        fs::rename(&own, &path).expect("the kubeconfig is moved");
+        self.whole(name, &text)
+    }
+
+    /// Several tests write the same file at once: each into a file of its own first.
+    fn whole(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        let thread = std::thread::current().id();
+        let own = self.directory.path().join(format!("{name}.{thread:?}"));
+        fs::write(&own, text).expect("the file is written");
+        fs::rename(&own, &path).expect("the file is moved");
         path
     }
 

@@ -12,13 +12,18 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut found: impl FnMut() -> F,
 ) -> T {
-    for _ in 0..600 {
-        if let Some(value) = found().await {
-            return value;
+    let watched = async {
+        loop {
+            if let Some(value) = found().await {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    match tokio::time::timeout(Duration::from_secs(45), watched).await {
+        Ok(value) => value,
+        Err(_) => panic!("never happened: {what}"),
     }
-    panic!("never happened: {what}")
 }
 
 /// A program of the sandbox: from `PIPECTL_SANDBOX_BIN`, else from where the sandbox builds them.
