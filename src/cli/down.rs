@@ -1,6 +1,13 @@
 //! `pipectl down`: takes an environment away and proves that nothing is left.
 
-use pipectl_stages::Environment as Owner;
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, stream};
+use pipectl_stages::{
+    DownOptions, Environment as Owner,
+    inventory::{self, Inventory},
+    ports::objects::{ObjectApi, Selection},
+};
 use pipectl_state::{Body, EnvironmentState, PlanSummary, RunId};
 use uuid::Uuid;
 
@@ -20,6 +27,12 @@ use crate::{
         standing,
     },
 };
+
+/// How many lists are under way at once when an environment is looked for by its labels.
+const LISTS_AT_ONCE: usize = 16;
+
+/// How many kinds are named when `down` says what it removes.
+const KINDS_NAMED: usize = 5;
 
 /// Runs it.
 ///
@@ -47,7 +60,8 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
     let owner = Owner { name: name.clone(), uid: uid.to_string() };
     let loaded = recorded.as_ref().and_then(standing::recorded_pipeline);
     let ports = access.ports(loaded.as_ref(), None)?;
-    confirm(args, &owner, &ports, &place, output).await?;
+    let before = inventory::take(&ports, &owner, &BTreeSet::new(), args.keep_data).await;
+    confirm(args, &owner, &before, &place, output)?;
 
     let failed = |error| state_failure("open the record of", &format!("environment {name}"), &error);
     let lease = environment.lease(environment::lease_options(output)).await.map_err(failed)?;
@@ -64,8 +78,8 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
     }
     access.keep_kubeconfig(&environment)?;
 
-    let options = pipectl_stages::DownOptions { keep_data: args.keep_data };
-    let graph = Graph::build(pipectl_stages::down(options).into_iter().map(Task::Down).collect()).map_err(|error| run_report::graph_failure(&error))?;
+    let options = DownOptions { keep_data: args.keep_data, before };
+    let graph = Graph::build(pipectl_stages::down(&options).into_iter().map(Task::Down).collect()).map_err(|error| run_report::graph_failure(&error))?;
     let request = RunRequest {
         pipeline: PipelineInfo {
             verb: Verb::Down,
@@ -123,10 +137,30 @@ async fn uid(access: &Access, name: &str, recorded: Option<&EnvironmentState>) -
     if let Some(uid) = recorded.and_then(EnvironmentState::uid) {
         return Ok(Some(uid));
     }
-    let found = pipectl_stages::environment::find_by_ownership(access.kubernetes.as_ref(), name)
-        .await
-        .map_err(|error| Failure::port(error, "look for", format!("environment {name}")))?;
-    match found.as_slice() {
+    let objects: &dyn ObjectApi = access.kubernetes.as_ref();
+    let failed = |error| Failure::port(error, "look for", format!("environment {name}"));
+    if let Some(record) = pipectl_stages::environment::find(objects, name).await.map_err(failed)? {
+        return Ok(record.environment.uid.parse().ok());
+    }
+    // Its record in the cluster goes last, so it is only missing when somebody removed it by hand.
+    let (kinds, _) = objects.all_served().await.map_err(failed)?;
+    let label = pipectl_stages::objects::ownership::ENVIRONMENT_LABEL;
+    let looks = kinds.into_iter().map(|served| async move {
+        let selection =
+            Selection { kind: served.kind, namespace: None, labels: Some(format!("{label}={name}")) };
+        objects.list_metadata(&selection).await.unwrap_or_default()
+    });
+    let found: Vec<_> = stream::iter(looks).buffer_unordered(LISTS_AT_ONCE).collect().await;
+    let uids: BTreeSet<String> = found
+        .iter()
+        .flatten()
+        .filter_map(|object| {
+            let labels = &object["metadata"]["labels"];
+            labels[pipectl_stages::objects::ownership::ENVIRONMENT_UID_LABEL].as_str().map(str::to_owned)
+        })
+        .collect();
+    let uids: Vec<String> = uids.into_iter().collect();
+    match uids.as_slice() {
         [] => Ok(None),
         [uid] => Ok(uid.parse().ok()),
         several => Err(Failure::problem(
@@ -141,24 +175,17 @@ async fn uid(access: &Access, name: &str, recorded: Option<&EnvironmentState>) -
 }
 
 /// Asks a person at a terminal to type the environment's name; elsewhere `--yes` must be given.
-async fn confirm(
+fn confirm(
     args: &DownArgs,
     owner: &Owner,
-    ports: &pipectl_stages::Ports,
+    before: &Inventory,
     place: &Place,
     output: Output,
 ) -> Result<(), Failure> {
     if args.yes {
         return Ok(());
     }
-    let inventory = pipectl_stages::inventory::owned(ports, owner)
-        .await
-        .map_err(|error| Failure::port(error, "list", format!("what environment {} owns", owner.name)))?;
-    output.complain(format!(
-        "pipectl down  {}  {place}\n  removes {}\n",
-        owner.name,
-        inventory.words()
-    ));
+    output.complain(format!("pipectl down  {}  {place}\n  removes {}\n", owner.name, in_words(before)));
     let question = format!("  type the environment's name to go on: {} ▸ ", owner.name);
     match output.ask(&question) {
         Some(answer) if answer == owner.name => Ok(()),
@@ -170,4 +197,19 @@ async fn confirm(
 fn refused(owner: &Owner, why: &str) -> Failure {
     Failure::problem(Exit::Refused, "CLI005", "remove", format!("environment {}", owner.name), why)
         .hint("give --yes")
+}
+
+/// What is going to be removed: the kinds that there are most of by name, the rest as a number.
+fn in_words(inventory: &Inventory) -> String {
+    let counts = inventory.counts();
+    if counts.is_empty() {
+        return "nothing that is known of; every kind is looked through again afterwards".to_owned();
+    }
+    let named: Vec<String> =
+        counts.iter().take(KINDS_NAMED).map(|(kind, count)| format!("{count} {kind}")).collect();
+    let rest: usize = counts.iter().skip(KINDS_NAMED).map(|(_, count)| count).sum();
+    match rest {
+        0 => named.join(", "),
+        rest => format!("{} and {rest} more things", named.join(", ")),
+    }
 }

@@ -3,6 +3,7 @@
 pub mod args;
 mod blueprint;
 pub mod codes;
+mod down;
 pub mod exit;
 pub mod explain;
 pub mod failure;
@@ -68,7 +69,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(command: Command, global: &Global, output: Output) -> Result<Exit, Failure> {
     match command {
         Command::Up(args) => up::run(&args, global, output).await,
-        Command::Down(_) => Ok(Exit::Usage),
+        Command::Down(args) => down::run(&args, global, output).await,
         Command::Status(args) => status::run(&args, output).await,
         Command::Plan(args) => plan::run(&args, output).await,
         Command::List(args) => list::run(&args, output),

@@ -85,6 +85,16 @@ mod tests {
             Some("kafka 3 of 5 steps done and kept; spark still going on"),
             &Theme::plain(),
         );
-        assert_snapshot!(text.join("\n"), @"");
+        assert_snapshot!(text.join("\n"), @r"
+        error[KFK003]: cannot wait for Kafka kafka/streaming-cluster
+          cause    pod streaming-cluster-broker-pool-1 cannot be scheduled: 0/3 nodes
+                   are available: 3 Insufficient memory
+          seen     FailedScheduling 4 times, last 20s ago
+          left     may exist: PersistentVolumeClaim kafka/data-1
+          so far   kafka 3 of 5 steps done and kept; spark still going on
+          help     give the node group more memory, or the brokers less, then run:
+                   pipectl up
+          more     pipectl explain KFK003
+        ");
     }
 }

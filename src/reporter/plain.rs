@@ -32,7 +32,8 @@ pub struct Plain<W> {
     stands: Vec<StageStand>,
     /// When a stage last said something, and its last words.
     said: BTreeMap<usize, (u64, String)>,
-    withheld: usize,
+    /// How many steps were withheld and not told yet, and when.
+    withheld: (usize, u64),
 }
 
 impl<W: Write + Send> Plain<W> {
@@ -51,7 +52,7 @@ impl<W: Write + Send> Plain<W> {
             },
             stands: Vec::new(),
             said: BTreeMap::new(),
-            withheld: 0,
+            withheld: (0, 0),
         }
     }
 
@@ -99,12 +100,15 @@ impl<W: Write + Send> Plain<W> {
                         .saturating_sub(began.unwrap_or(at_ms)),
                 );
                 let verb = self.view.pipeline.as_ref().map(|pipeline| pipeline.verb);
-                let done = if verb == Some(Verb::Down) {
-                    "gone"
-                } else {
-                    "done"
+                let done = match verb {
+                    // The words say it already.
+                    _ if self.view.stage_unchanged(stage) => "",
+                    Some(Verb::Down) if !self.view.members(stage).any(|step| step.found) => {
+                        "gone: "
+                    }
+                    _ => "done: ",
                 };
-                self.line(at_ms, &name, &format!("{done}: {words} ({time})"))?;
+                self.line(at_ms, &name, &format!("{done}{words} ({time})"))?;
             }
         }
         Ok(())
@@ -135,8 +139,8 @@ impl<W: Write + Send> Plain<W> {
     }
 
     /// What was not begun because of a failure, in one line behind it.
-    fn withheld_line(&mut self, at_ms: u64) -> io::Result<()> {
-        let withheld = std::mem::take(&mut self.withheld);
+    fn withheld_line(&mut self) -> io::Result<()> {
+        let (withheld, at_ms) = std::mem::take(&mut self.withheld);
         if withheld == 0 || self.verbose {
             return Ok(());
         }
@@ -150,7 +154,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
         self.view.take(event);
         let at = event.elapsed_ms;
         if !matches!(event.kind, EventKind::StepWithheld { .. }) {
-            self.withheld_line(at)?;
+            self.withheld_line()?;
         }
         match &event.kind {
             EventKind::RunStarted {
@@ -177,7 +181,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
                 let lines = error::lines(error, Some(&so_far), &self.theme);
                 self.block(&lines)?;
             }
-            EventKind::StepWithheld { .. } => self.withheld += 1,
+            EventKind::StepWithheld { .. } => self.withheld = (self.withheld.0 + 1, at),
             EventKind::StepWaits { .. } | EventKind::StepProgress { .. } if !self.verbose => {
                 self.waiting_line(event)?;
             }

@@ -23,10 +23,11 @@ pub fn lines(view: &View, show_checks: bool, theme: &Theme) -> Vec<String> {
     let head = headline(view, pipeline, finished);
     let head = theme.paint(if good { Tone::Strong } else { Tone::Bad }, &head);
     let mut lines = vec![theme.ends(&head, &took(finished.took_ms))];
+    let hint = if show_checks { "" } else { ", --show-checks" };
     let body = match (pipeline.verb, good) {
         (Verb::Down, _) => down_body(view, finished, theme),
-        (Verb::Up | Verb::Verify, true) => up_body(view, pipeline, finished, theme),
-        (Verb::Up | Verb::Verify, false) => unfinished_body(view, pipeline, finished, theme),
+        (Verb::Up | Verb::Verify, true) => up_body(view, pipeline, finished, hint, theme),
+        (Verb::Up | Verb::Verify, false) => unfinished_body(view, pipeline, finished, hint, theme),
     };
     if !body.is_empty() {
         lines.push(String::new());
@@ -123,6 +124,7 @@ fn up_body(
     view: &View,
     pipeline: &PipelineInfo,
     finished: &Finished,
+    hint: &str,
     theme: &Theme,
 ) -> Vec<String> {
     let mut lines = Vec::new();
@@ -132,21 +134,21 @@ fn up_body(
     if !lines.is_empty() {
         lines.push(String::new());
     }
-    lines.extend(entry("verified", &verified(view), theme));
+    lines.extend(entry("verified", &verified(view, hint), theme));
     lines.extend(entry("critical path", &path(finished), theme));
     lines.extend(entry("next", &pipeline.next.join(" · "), theme));
     lines
 }
 
-/// `12 of 12 checks (2 not checkable here, --show-checks)`.
+/// `12 of 12 checks (2 not checkable here, --show-checks)`; `hint` is left out where the checks are shown anyway.
 #[must_use]
-pub fn verified(view: &View) -> String {
+pub fn verified(view: &View, hint: &str) -> String {
     let (passed, failed, not_checkable) = view.check_counts();
     if passed + failed + not_checkable == 0 {
         return String::new();
     }
     let apart = if not_checkable > 0 {
-        format!(" ({not_checkable} not checkable here, --show-checks)")
+        format!(" ({not_checkable} not checkable here{hint})")
     } else {
         String::new()
     };
@@ -156,6 +158,10 @@ pub fn verified(view: &View) -> String {
 /// The critical path by stage, with what each cost. Stages that cost next to nothing are left out.
 #[must_use]
 pub fn path(finished: &Finished) -> String {
+    // Of a run that took no time nothing can be learnt about where it went.
+    if finished.took_ms < 5000 {
+        return String::new();
+    }
     let mut stages: Vec<(String, u64)> = Vec::new();
     for part in &finished.critical_path {
         match stages.last_mut() {
@@ -174,6 +180,7 @@ fn unfinished_body(
     view: &View,
     pipeline: &PipelineInfo,
     finished: &Finished,
+    hint: &str,
     theme: &Theme,
 ) -> Vec<String> {
     let verb = pipeline.verb.as_str();
@@ -189,7 +196,7 @@ fn unfinished_body(
         .map(|step| step.id.to_string())
         .collect();
     lines.extend(entry("not begun", &few(&withheld, 5), theme));
-    lines.extend(entry("verified", &verified(view), theme));
+    lines.extend(entry("verified", &verified(view, hint), theme));
     let done = view
         .steps
         .iter()
@@ -197,7 +204,7 @@ fn unfinished_body(
         .count();
     let kept = format!("{done} of {} steps", view.steps.len());
     let kept_label = if pipeline.verb == Verb::Down {
-        "gone"
+        "steps gone"
     } else {
         "done and kept"
     };
@@ -259,7 +266,7 @@ fn down_body(view: &View, finished: &Finished, theme: &Theme) -> Vec<String> {
     if finished.outcome == RunOutcome::Succeeded {
         lines.extend(entry("critical path", &path(finished), theme));
     } else if let Some(pipeline) = &view.pipeline {
-        lines.extend(unfinished_body(view, pipeline, finished, theme));
+        lines.extend(unfinished_body(view, pipeline, finished, "", theme));
     }
     lines
 }

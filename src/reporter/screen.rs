@@ -132,11 +132,7 @@ fn done_words(view: &View, stage: usize) -> String {
         .map(|step| step.summary.as_str())
         .filter(|summary| !summary.is_empty() && seen.insert(*summary))
         .collect();
-    let is_up = view
-        .pipeline
-        .as_ref()
-        .is_some_and(|of| of.verb == crate::engine::Verb::Up);
-    match (changed.is_empty() && is_up, summaries.is_empty()) {
+    match (view.stage_unchanged(stage), summaries.is_empty()) {
         (true, true) => "unchanged".to_owned(),
         (true, false) => format!("unchanged: {}", summaries.join(", ")),
         (false, true) => "done".to_owned(),

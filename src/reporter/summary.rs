@@ -147,7 +147,7 @@ fn endpoints(view: &View, outcome: RunOutcome) -> String {
         .pipeline
         .iter()
         .flat_map(|pipeline| &pipeline.endpoints);
-    let lines = endpoints.map(|of| format!("| {} | `{}` |\n", cell(&of.label), cell(&of.address)));
+    let lines = endpoints.map(|of| format!("| {} | `{}` |\n", cell(&of.label), code(&of.address)));
     let lines: String = lines.collect();
     if lines.is_empty() || outcome != RunOutcome::Succeeded {
         return String::new();
@@ -169,7 +169,7 @@ fn checks(view: &View) -> String {
         format!("| {name} | {mark} | {expected} | {seen} |\n")
     });
     let lines: String = lines.collect();
-    let verified = verified(view).replace(", --show-checks", "");
+    let verified = verified(view, "");
     format!(
         "\n<details><summary>Verified: {verified}</summary>\n\n| check | | expected | seen |\n| --- | --- | --- | --- |\n{lines}\n</details>\n"
     )
@@ -194,6 +194,11 @@ fn absence(view: &View) -> String {
         text.push_str(&format!("- {}: {}\n", cell(&item.resource), cell(&fate)));
     }
     text
+}
+
+/// Text within a code span of a table's cell: there a bar is the only thing that still has a meaning, besides the backtick.
+fn code(text: &str) -> String {
+    text.replace('`', "'").replace('|', "\\|")
 }
 
 /// Text that cannot break out of a table's cell, nor start markup of its own.

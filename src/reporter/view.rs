@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pipectl_stages::{AbsenceReport, CheckResult, StepError, StepId, Verdict};
 
 use crate::engine::{
-    Event, EventKind, PipelineInfo, Plan, RunOutcome,
+    Event, EventKind, PipelineInfo, Plan, RunOutcome, Verb,
     critical_path::PathPart,
     event::{Phase, Totals, Urgency},
 };
@@ -40,6 +40,8 @@ pub struct StepView {
     pub words: Option<String>,
     /// Whether anything was made, changed or removed.
     pub changed: bool,
+    /// Whether it found something out (a check's result, the inventory), which is what it is there for.
+    pub found: bool,
     /// One line on what came of it.
     pub summary: String,
     /// When it began.
@@ -176,8 +178,14 @@ impl View {
             EventKind::StepWithheld { step, because } => {
                 self.change(step, |view| view.stand = Stand::Withheld(because.clone()));
             }
-            EventKind::VerificationResult { check, .. } => self.checks.push(check.clone()),
-            EventKind::AbsenceChecked { report, .. } => self.absence = Some(report.clone()),
+            EventKind::VerificationResult { step, check } => {
+                self.checks.push(check.clone());
+                self.change(step, |view| view.found = true);
+            }
+            EventKind::AbsenceChecked { step, report } => {
+                self.absence = Some(report.clone());
+                self.change(step, |view| view.found = true);
+            }
             EventKind::Cancelling { urgency, .. } => self.cancelling = Some(*urgency),
             EventKind::LeaseLost { error } | EventKind::JournalFailed { error } => {
                 self.fatal = Some(error.clone());
@@ -210,6 +218,7 @@ impl View {
             stand: Stand::Pending,
             words: None,
             changed: false,
+            found: false,
             summary: String::new(),
             started_ms: None,
             ended_ms: None,
@@ -286,6 +295,13 @@ impl View {
             .then(|| self.members(stage).filter_map(|step| step.ended_ms).max())
             .flatten();
         (began, ended)
+    }
+
+    /// Whether nothing of the stage had to be changed, and changing things is what it is there for.
+    #[must_use]
+    pub fn stage_unchanged(&self, stage: usize) -> bool {
+        let is_up = self.pipeline.as_ref().is_some_and(|of| of.verb == Verb::Up);
+        is_up && self.members(stage).all(|step| !step.changed && !step.found)
     }
 
     /// (passed, failed, not checkable) of the checks so far.
