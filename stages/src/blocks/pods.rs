@@ -64,7 +64,6 @@ pub async fn explain(
 }
 
 /// Whether a pod is one that the workload's selector means.
-#[must_use]
 pub fn selected_by<'a>(workload: &'a Value) -> impl Fn(&Value) -> bool + 'a {
     |pod| selects(&workload["spec"]["selector"], &pod["metadata"]["labels"])
 }

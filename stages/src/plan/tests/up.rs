@@ -203,8 +203,10 @@ async fn two_environments_of_one_name_do_not_share_a_cluster() {
 async fn another_cluster_behind_the_same_name_is_refused() {
     let loaded = streaming(&[]);
     let recorded = world_up(&loaded).await;
-    let mut other = World::default();
-    other.outputs = recorded.outputs;
+    let mut other = World {
+        outputs: recorded.outputs,
+        ..World::default()
+    };
     other.cluster.edit("Namespace", "kube-system", |namespace| {
         namespace["metadata"]["uid"] = json!("other")
     });
