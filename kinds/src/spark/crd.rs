@@ -177,6 +177,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     fn field_names_are_the_official_ones() {
         let Some(reference) = std::env::var_os("PIPECTL_REFERENCE_DIR") else {
             eprintln!(

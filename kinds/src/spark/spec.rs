@@ -529,7 +529,11 @@ pub struct SparkUiConfiguration {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress_annotations: Option<BTreeMap<String, String>>,
     /// TLS settings of the ingress.
-    #[serde(rename = "ingressTLS", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "ingressTLS",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(schema_with = "open_objects")]
     pub ingress_tls: Option<Vec<Value>>,
 }

@@ -36,7 +36,10 @@ pub struct SparkApplicationStatus {
     pub submission_attempts: i32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
 fn is_zero(value: &i32) -> bool {
     *value == 0
 }
@@ -45,7 +48,9 @@ impl SparkApplicationStatus {
     /// The state; `New` as long as the operator has written nothing.
     #[must_use]
     pub fn state(&self) -> ApplicationStateType {
-        self.application_state.as_ref().map_or(ApplicationStateType::New, |state| state.state)
+        self.application_state
+            .as_ref()
+            .map_or(ApplicationStateType::New, |state| state.state)
     }
 }
 
@@ -125,6 +130,9 @@ pub struct DriverInfo {
     #[serde(rename = "webUIIngressName", skip_serializing_if = "Option::is_none")]
     pub web_ui_ingress_name: Option<String>,
     /// Address of that ingress.
-    #[serde(rename = "webUIIngressAddress", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "webUIIngressAddress",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub web_ui_ingress_address: Option<String>,
 }

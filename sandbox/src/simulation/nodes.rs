@@ -35,20 +35,20 @@ daemonEndpoints:
             .absent(".metadata.deletionTimestamp")
             .when(ready, &["True"])
             .after(300_000)
-            .status(format!(
+            .status(
                 r#"
-{{{{ $now := now | date "2006-01-02T15:04:05Z07:00" }}}}
+{{ $now := now | date "2006-01-02T15:04:05Z07:00" }}
 conditions:
-{{{{ range .status.conditions }}}}
-- type: {{{{ .type | Quote }}}}
-  status: {{{{ .status | Quote }}}}
-  reason: {{{{ .reason | Quote }}}}
-  message: {{{{ .message | Quote }}}}
-  lastHeartbeatTime: {{{{ $now | Quote }}}}
-  lastTransitionTime: {{{{ .lastTransitionTime | Quote }}}}
-{{{{ end }}}}
-"#
-            )),
+{{ range .status.conditions }}
+- type: {{ .type | Quote }}
+  status: {{ .status | Quote }}
+  reason: {{ .reason | Quote }}
+  message: {{ .message | Quote }}
+  lastHeartbeatTime: {{ $now | Quote }}
+  lastTransitionTime: {{ .lastTransitionTime | Quote }}
+{{ end }}
+"#,
+            ),
     ]
 }
 

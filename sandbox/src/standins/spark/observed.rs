@@ -29,6 +29,7 @@ pub(super) fn application() -> Application {
 }
 
 /// The observed objects; none where the reference data is not at hand.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(super) fn objects() -> Option<Vec<Value>> {
     let Some(reference) = std::env::var_os("PIPECTL_REFERENCE_DIR") else {
         eprintln!(
