@@ -4,6 +4,7 @@ mod support;
 
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
+use pipectl_sandbox::StartOptions;
 use serde_json::{Value, json};
 use support::{Cluster, custom};
 
@@ -17,7 +18,11 @@ struct Strimzi {
 
 impl Strimzi {
     async fn install(version: &str) -> Self {
-        let cluster = Cluster::start("strimzi").await;
+        Self::install_with(version, &StartOptions::default()).await
+    }
+
+    async fn install_with(version: &str, options: &StartOptions) -> Self {
+        let cluster = Cluster::start_with("strimzi", options).await;
         cluster.namespace(NAMESPACE).await;
         cluster
             .helm(
@@ -477,5 +482,46 @@ async fn an_operator_works_where_it_was_told_to_and_only_where_it_can() {
         .await;
     let message = refused.data["status"]["conditions"].to_string();
     assert!(message.contains("controller role"), "{message}");
+    strimzi.cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+async fn the_stand_in_lives_with_the_official_definitions() {
+    let Some(reference) = std::env::var_os("PIPECTL_REFERENCE_DIR") else {
+        eprintln!("skipped: PIPECTL_REFERENCE_DIR is not set");
+        return;
+    };
+    let options = StartOptions {
+        crds: Some(reference.into()),
+        ..StartOptions::default()
+    };
+    let strimzi = Strimzi::install_with("1.2.0", &options).await;
+    let definitions = custom(
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+    );
+    let definitions: Api<DynamicObject> =
+        Api::all_with(strimzi.cluster.client.clone(), &definitions);
+    assert!(
+        definitions
+            .get_opt("kafkaconnects.kafka.strimzi.io")
+            .await
+            .unwrap()
+            .is_some(),
+        "only the official definitions have all kinds"
+    );
+    strimzi.apply_pool("dual", "broker", 1, true).await;
+    strimzi
+        .apply_pool("controller", "controller", 1, true)
+        .await;
+    strimzi.apply_kafka("4.3.1", json!({})).await;
+    strimzi.apply_topic("streaming-topic", 1, 1).await;
+    strimzi.until(&strimzi.kafka(), KAFKA, READY).await;
+    strimzi
+        .until(&strimzi.topics(), "streaming-topic", READY)
+        .await;
     strimzi.cluster.stop().await;
 }

@@ -155,4 +155,28 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn official_definitions_take_the_place_of_our_own_where_they_are_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let crds = dir.path().join("strimzi-1.2.0/crds");
+        std::fs::create_dir_all(&crds).unwrap();
+        std::fs::write(crds.join("040-Crd-kafka.yaml"), "official").unwrap();
+        let repository = Repository::build(Some(dir.path()));
+        let definitions = |version: &str| -> Vec<String> {
+            let path = format!("/strimzi/strimzi-kafka-operator-{version}.tgz");
+            let archive = &repository.get(&path).unwrap().bytes;
+            tar::Archive::new(flate2::read::GzDecoder::new(&archive[..]))
+                .entries()
+                .unwrap()
+                .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+                .filter(|path| path.contains("/crds/"))
+                .collect()
+        };
+        assert_eq!(
+            definitions("1.2.0"),
+            ["strimzi-kafka-operator/crds/040-Crd-kafka.yaml"]
+        );
+        assert_eq!(definitions("0.47.0").len(), 5);
+    }
 }

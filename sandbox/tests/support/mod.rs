@@ -1,5 +1,10 @@
 //! A sandbox for a test: started in a directory of its own, seen through its own kubeconfig, ended whatever happens.
 
+#![allow(
+    dead_code,
+    reason = "every test crate includes this file and uses a part of it"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
@@ -56,13 +61,15 @@ pub fn is_ready(pod: &DynamicObject) -> bool {
 impl Cluster {
     /// Starts a sandbox.
     pub async fn start(name: &str) -> Self {
+        Self::start_with(name, &StartOptions::default()).await
+    }
+
+    /// Starts a sandbox with these options.
+    pub async fn start_with(name: &str, options: &StartOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let program = Path::new(env!("CARGO_BIN_EXE_pipectl-sandbox"));
         let sandbox = Sandbox::in_directory(name, directory.path().join(name), program);
-        let status = sandbox
-            .start(&StartOptions::default(), &|_| {})
-            .await
-            .unwrap();
+        let status = sandbox.start(options, &|_| {}).await.unwrap();
         let config = Kubeconfig::read_from(sandbox.kubeconfig_path()).unwrap();
         let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
             .await

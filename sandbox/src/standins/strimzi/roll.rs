@@ -110,12 +110,17 @@ fn claim_uid(operator: &ClusterOperator, cluster: &Cluster<'_>, name: &str) -> O
     claim.metadata.uid.clone()
 }
 
-/// A node whose claim was formatted for another cluster does not start.
+/// A node whose claim was formatted for another cluster does not start. A claim that is being deleted doesn't count: no
+/// pod is scheduled with it, and the next one is empty.
 fn spoil(operator: &ClusterOperator, cluster: &Cluster<'_>, pod: &mut Value) {
-    let foreign = claims_of(&pod["spec"]).find_map(|claim| {
-        let uid = claim_uid(operator, cluster, claim)?;
-        let id = operator.disks.formatted_for(&uid)?;
-        (id != cluster.cluster_id).then(|| (claim.to_owned(), id))
+    let kind = resource("PersistentVolumeClaim");
+    let foreign = claims_of(&pod["spec"]).find_map(|name| {
+        let claim = operator.stores.get(&kind, &cluster.namespace, name)?;
+        if is_going(&claim) {
+            return None;
+        }
+        let id = operator.disks.formatted_for(claim.metadata.uid.as_deref()?)?;
+        (id != cluster.cluster_id).then(|| (name.to_owned(), id))
     });
     if let Some((claim, id)) = foreign {
         pod["metadata"]["annotations"][FAIL] = json!("crash");
