@@ -19,6 +19,7 @@ pub fn all() -> BTreeMap<String, Entry> {
     let plain = super::codes::CODES
         .iter()
         .chain(pipectl_stages::CODES)
+        .chain(crate::engine::CODES)
         .copied()
         .chain(pipectl_adapters::codes());
     let mut entries: BTreeMap<String, Entry> = plain

@@ -13,6 +13,7 @@ mod list;
 pub mod output;
 mod plan;
 mod preparing;
+pub mod reference;
 mod run_report;
 pub mod sandbox;
 mod status;

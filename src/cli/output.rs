@@ -80,7 +80,7 @@ impl Output {
         match failure {
             Failure::Input(diagnostics) => self.complain(diagnostics.render(self.color_err)),
             Failure::Problem(problem) => {
-                self.complain(format!("error[{}]: {:?}\n", problem.error.code, problem.error));
+                self.complain(crate::reporter::error::render(&problem.error, None, self.color_err));
             }
             Failure::Said(_) => {}
         }

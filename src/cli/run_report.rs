@@ -5,11 +5,12 @@ use pipectl_state::{Holder, Invoker};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::{Global, RunArgs},
+    args::{Global, OutputFormat, RunArgs},
     exit::Exit,
     failure::{Failure, Problem},
     output::Output,
 };
+use crate::reporter::{Format, Options, attach};
 use crate::engine::{self, GraphError, RunEnd, RunOutcome, RunReport, RunRequest, Stop};
 
 /// How a run is said.
@@ -35,17 +36,33 @@ impl Reporting<'_> {
             stop.changed().await;
             cancel.cancel();
         });
-        let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
-        let output = self.output;
-        let reporter = tokio::spawn(async move {
-            while let Some(event) = inbox.recv().await {
-                output.line(serde_json::to_string(&event).unwrap_or_default());
-            }
+        let (events, attached) = attach(&Options {
+            format: match self.args.output {
+                OutputFormat::Auto => Format::detect(),
+                OutputFormat::Plain => Format::Plain,
+                OutputFormat::Json => Format::Json,
+            },
+            color: self.output.color_out,
+            verbose: self.global.verbose > 0,
+            quiet: self.global.quiet,
+            show_checks: self.show_checks,
+            summary: self.args.summary.clone(),
+            ci_summary: Options::ci_summary(),
         });
         let end = engine::run(request, events).await;
-        let _ = reporter.await;
+        let unwritten = attached.finish().await;
         watcher.abort();
-        Ok(end)
+        match unwritten.first() {
+            None => Ok(end),
+            Some(error) => Err(Failure::problem(
+                Exit::Unavailable,
+                "CLI007",
+                "write",
+                "the report of the run",
+                error.to_string(),
+            )
+            .hint("the run itself ended by itself; see `pipectl status`")),
+        }
     }
 }
 

@@ -4,15 +4,13 @@
 //! [`Event::version`] whether it knows them: the version rises when a field changes its meaning or goes away; new
 //! kinds and new fields do not raise it, so a reader skips what it does not know.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use pipectl_stages::{AbsenceReport, Change, CheckResult, Need, StepError, StepId};
 use serde::{Deserialize, Serialize};
 
 use super::{
     critical_path::{self, Cost, Expectations, PathPart, Timing},
-    graph::Graph,
+    graph::{Edge, Graph},
     recovery::Interrupted,
 };
 
@@ -147,14 +145,15 @@ impl Plan {
             stages: graph
                 .stages()
                 .iter()
-                .map(|stage| PlanStage {
+                .zip(stages_expected(graph, &cost))
+                .map(|(stage, expected_ms)| PlanStage {
                     name: stage.name.clone(),
                     steps: stage
                         .nodes
                         .iter()
                         .map(|&node| nodes[node].id.clone())
                         .collect(),
-                    expected_ms: stage_expected(graph, &stage.nodes, &cost),
+                    expected_ms,
                 })
                 .collect(),
             steps: graph
@@ -178,32 +177,38 @@ impl Plan {
     }
 }
 
-/// The longest way through the stage's own steps, as if nothing outside it had to be waited for.
-fn stage_expected(graph: &Graph, members: &[usize], cost: &[Cost]) -> u64 {
-    let position: BTreeMap<usize, usize> = members
-        .iter()
-        .enumerate()
-        .map(|(new, &old)| (old, new))
-        .collect();
-    let needs: Vec<Vec<super::graph::Edge>> = members
-        .iter()
-        .map(|&old| {
-            let inside = graph.nodes()[old].needs.iter().filter_map(|edge| {
-                position.get(&edge.node).map(|&node| super::graph::Edge {
-                    node,
+/// The longest way through each stage's own steps, as if nothing outside it had to be waited for; in milliseconds.
+fn stages_expected(graph: &Graph, cost: &[Cost]) -> Vec<u64> {
+    let mut place = vec![0; graph.len()];
+    for (at, &node) in graph.order().iter().enumerate() {
+        place[node] = at;
+    }
+    // Where a node stands among its stage's, first to last in the graph's order.
+    let mut position = vec![0; graph.len()];
+    let expected = graph.stages().iter().map(|stage| {
+        let mut members = stage.nodes.clone();
+        members.sort_unstable_by_key(|&node| place[node]);
+        for (new, &old) in members.iter().enumerate() {
+            position[old] = new;
+        }
+        let nodes = graph.nodes();
+        let inside = |node: usize| nodes[node].id.stage() == stage.name;
+        let needs: Vec<Vec<Edge>> = members
+            .iter()
+            .map(|&old| {
+                let edges = nodes[old].needs.iter().filter(|edge| inside(edge.node));
+                let edges = edges.map(|edge| Edge {
+                    node: position[edge.node],
                     milestone: edge.milestone,
-                })
-            });
-            inside.collect()
-        })
-        .collect();
-    let order: Vec<usize> = graph
-        .order()
-        .iter()
-        .filter_map(|old| position.get(old).copied())
-        .collect();
-    let own: Vec<Cost> = members.iter().map(|&old| cost[old]).collect();
-    millis(critical_path::longest(&order, &needs, &own).total)
+                });
+                edges.collect()
+            })
+            .collect();
+        let order: Vec<usize> = (0..members.len()).collect();
+        let own: Vec<Cost> = members.iter().map(|&old| cost[old]).collect();
+        millis(critical_path::longest(&order, &needs, &own).total)
+    });
+    expected.collect()
 }
 
 /// Whole milliseconds; a run does not last long enough to leave the range.

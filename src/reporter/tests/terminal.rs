@@ -21,7 +21,7 @@ fn screen_at(events: &[Event], seconds: u64, width: usize) -> String {
         width,
         color: false,
     };
-    let view = view(&events[..]);
+    let view = view(events);
     let lines = screen::lines(&view, seconds * 1000, &theme);
     for line in &lines {
         assert!(
