@@ -11,6 +11,9 @@ use super::labels::{
 use super::names;
 use super::properties::{Properties, under};
 
+/// Volume of an executor with Spark's configuration files.
+pub(super) const EXECUTOR_CONF_VOLUME: &str = "spark-conf-volume-exec";
+
 /// What a driver program knows once it has started.
 #[derive(Clone, Debug)]
 pub(super) struct Driver {
@@ -182,7 +185,7 @@ impl Driver {
         push(&mut spec["volumes"], json!({"name": local, "emptyDir": {}}));
         push(
             &mut spec["volumes"],
-            json!({"name": "spark-conf-volume-exec", "configMap": {"name": self.config_map}}),
+            json!({"name": EXECUTOR_CONF_VOLUME, "configMap": {"name": self.config_map}}),
         );
         let container = container(spec)?;
         container["image"] = json!(
@@ -248,7 +251,7 @@ impl Driver {
         );
         push(
             &mut container["volumeMounts"],
-            json!({"name": "spark-conf-volume-exec", "mountPath": "/opt/spark/conf"}),
+            json!({"name": EXECUTOR_CONF_VOLUME, "mountPath": "/opt/spark/conf"}),
         );
         Some(pod)
     }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::super::common::{Feed, Follower, resource};
 use super::driver::{CONF_VOLUME, TEMPLATE_KEY, TEMPLATE_VOLUME};
-use super::executor::{Driver, config_map_of, driver_runs};
+use super::executor::{Driver, EXECUTOR_CONF_VOLUME, config_map_of, driver_runs};
 use super::labels::{
     APP_SELECTOR, DRIVER, DRIVER_CONTAINER, EXECUTOR, EXECUTOR_CONTAINER, EXECUTOR_ID, ROLE,
 };
@@ -165,7 +165,8 @@ impl Programs {
                     next: 1,
                     failed: BTreeSet::new(),
                     untold: BTreeSet::new(),
-                    config_map_made: false,
+                    // Executors that are there already have it.
+                    config_map_made: !find(&self.executors, id).is_empty(),
                 },
             );
         }
@@ -254,12 +255,13 @@ impl Programs {
         let mut driver = Driver::new(pod, conf, template);
         // After a restart of the sandbox the program goes on with the executors that it has.
         let id = pod.labels().get(APP_SELECTOR).cloned().unwrap_or_default();
-        if let Some(name) = find(&self.executors, &id)
-            .first()
-            .map(ResourceExt::name_any)
-            && let Some((prefix, _)) = name.rsplit_once("-exec-")
-        {
-            prefix.clone_into(&mut driver.prefix);
+        if let Some(executor) = find(&self.executors, &id).first().and_then(parse::<Pod>) {
+            if let Some((prefix, _)) = executor.name_any().rsplit_once("-exec-") {
+                prefix.clone_into(&mut driver.prefix);
+            }
+            if let Some(name) = config_map_of(&executor, EXECUTOR_CONF_VOLUME) {
+                driver.config_map = name;
+            }
         }
         Ok(driver)
     }

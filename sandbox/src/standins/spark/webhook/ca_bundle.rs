@@ -13,19 +13,10 @@ use tokio::sync::mpsc;
 
 use super::super::super::common::Follower;
 use super::super::options::WebhookOptions;
-use crate::pki::{Identity, Pki};
+use crate::pki::{Identity, Pki, PkiError};
 
-/// Write the secret, then keep the authority in both configurations, also when an upgrade of the release resets it.
-pub(super) async fn keep(
-    client: &Client,
-    options: &WebhookOptions,
-    authority: &Pki,
-    identity: &Identity,
-) {
-    while let Err(error) = write_secret(client, options, authority, identity).await {
-        tracing::debug!(%error, "the webhook's secret is written later");
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    }
+/// Keep the authority in both configurations, also when an upgrade of the release resets it.
+pub(super) async fn keep(client: &Client, options: &WebhookOptions, authority: &str) {
     let (sender, mut changes) = mpsc::unbounded_channel();
     let mut follower = Follower::new(client.clone(), sender);
     let mutating = ApiResource::erase::<MutatingWebhookConfiguration>(&());
@@ -47,7 +38,7 @@ pub(super) async fn keep(
         if change.deleted || name != wanted {
             continue;
         }
-        let Some(patch) = missing(&change.object.data["webhooks"], authority.ca_pem()) else {
+        let Some(patch) = missing(&change.object.data["webhooks"], authority) else {
             continue;
         };
         let api: Api<DynamicObject> = Api::all_with(client.clone(), kind);
@@ -78,8 +69,80 @@ fn missing(webhooks: &Value, authority: &str) -> Option<Value> {
     Some(json!({"webhooks": webhooks}))
 }
 
-/// The keys of the secret are the real operator's (`pkg/common/constants.go`).
-async fn write_secret(
+/// What the webhook is served with.
+pub(super) struct Certificates {
+    /// The authority's certificate, PEM.
+    pub(super) authority: String,
+    /// The server's.
+    pub(super) identity: Identity,
+}
+
+/// The certificates in the release's secret, as long as they are whole; else new ones, written there. A restart of the
+/// operator must not leave the API server with an authority that nobody has any more.
+///
+/// # Errors
+/// When none can be made; the API server is asked until it answers.
+pub(super) async fn certificates(
+    client: &Client,
+    options: &WebhookOptions,
+) -> Result<Certificates, PkiError> {
+    loop {
+        let known = match read(client, options).await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::debug!(%error, "the webhook's secret is read later");
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        if let Some(certificates) = known {
+            return Ok(certificates);
+        }
+        // An authority of its own, as the real one has: its key lies where people of the cluster can read it.
+        let authority = Pki::generate("spark-operator")?;
+        let identity = authority.service(&options.service_namespace, &options.service)?;
+        if let Err(error) = write(client, options, &authority, &identity).await {
+            tracing::debug!(%error, "the webhook's secret is written later");
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    }
+}
+
+async fn read(
+    client: &Client,
+    options: &WebhookOptions,
+) -> Result<Option<Certificates>, kube::Error> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &options.secret_namespace);
+    let secret = secrets.get_opt(&options.secret).await?;
+    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
+    let text = |key: &str| {
+        let bytes = data.get(key).map(|bytes| bytes.0.clone())?;
+        String::from_utf8(bytes)
+            .ok()
+            .filter(|text| !text.is_empty())
+    };
+    let (Some(authority), Some(certificate_pem), Some(key_pem)) =
+        (text(CA_CERT), text(SERVER_CERT), text(SERVER_KEY))
+    else {
+        return Ok(None);
+    };
+    let identity = Identity {
+        certificate_pem,
+        key_pem,
+    };
+    Ok(Some(Certificates {
+        authority,
+        identity,
+    }))
+}
+
+/// Keys of the secret, as in the real operator's (`pkg/common/constants.go`).
+const CA_KEY: &str = "ca-key.pem";
+const CA_CERT: &str = "ca-cert.pem";
+const SERVER_KEY: &str = "server-key.pem";
+const SERVER_CERT: &str = "server-cert.pem";
+
+async fn write(
     client: &Client,
     options: &WebhookOptions,
     authority: &Pki,
@@ -87,10 +150,10 @@ async fn write_secret(
 ) -> Result<(), kube::Error> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &options.secret_namespace);
     let data = [
-        ("ca-key.pem", authority.ca_key_pem()),
-        ("ca-cert.pem", authority.ca_pem()),
-        ("server-key.pem", &identity.key_pem),
-        ("server-cert.pem", &identity.certificate_pem),
+        (CA_KEY, authority.ca_key_pem()),
+        (CA_CERT, authority.ca_pem()),
+        (SERVER_KEY, &identity.key_pem),
+        (SERVER_CERT, &identity.certificate_pem),
     ];
     let data = data.map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())));
     let mut secret = Secret {

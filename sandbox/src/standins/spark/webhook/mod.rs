@@ -16,7 +16,6 @@ use tokio::net::TcpListener;
 
 use super::options::WebhookOptions;
 use crate::SandboxContext;
-use crate::pki::Pki;
 
 /// Takes the registration back when the program ends.
 struct Registered<'a> {
@@ -42,16 +41,14 @@ pub(super) async fn run(cx: SandboxContext, options: WebhookOptions) {
 }
 
 async fn serve(cx: &SandboxContext, options: &WebhookOptions) -> Result<(), server::ServeError> {
-    // An authority of its own, as the real one has: its key lies in a secret that people of the cluster can read.
-    let authority = Pki::generate("spark-operator").map_err(server::ServeError::Certificate)?;
-    let identity = authority
-        .service(&options.service_namespace, &options.service)
+    let certificates = ca_bundle::certificates(&cx.client, options)
+        .await
         .map_err(server::ServeError::Certificate)?;
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
         .map_err(server::ServeError::Listen)?;
     let address = listener.local_addr().map_err(server::ServeError::Listen)?;
-    let tls = server::tls(&identity)?;
+    let tls = server::tls(&certificates.identity)?;
     cx.egress.register(
         &options.service_namespace,
         &options.service,
@@ -65,7 +62,7 @@ async fn serve(cx: &SandboxContext, options: &WebhookOptions) -> Result<(), serv
     ));
     tokio::select! {
         () = server::accept(listener, tls, reviewer) => {}
-        () = ca_bundle::keep(&cx.client, options, &authority, &identity) => {}
+        () = ca_bundle::keep(&cx.client, options, &certificates.authority) => {}
     }
     Ok(())
 }
