@@ -55,15 +55,21 @@ impl ObjectSet {
                 _ => {}
             }
         }
-        let created: Vec<String> = self
+        // A change in place is announced like a creation: the journal holds no effect without an intent before it.
+        let written: Vec<String> = self
             .wanted
             .iter()
             .zip(&survey.standings)
-            .filter(|(_, standing)| matches!(standing, Standing::Absent | Standing::Ending))
+            .filter(|(_, standing)| {
+                matches!(
+                    standing,
+                    Standing::Absent | Standing::Ending | Standing::Differs(_)
+                )
+            })
             .map(|(wanted, _)| key(&wanted.at))
             .collect();
-        if !created.is_empty() {
-            cx.intent(json!({"objects": created})).await?;
+        if !written.is_empty() {
+            cx.intent(json!({"objects": written})).await?;
         }
 
         let mut applied = Applied {
