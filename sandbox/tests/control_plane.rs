@@ -2,10 +2,12 @@
 //!
 //! The programs are built into the user's cache at first use, which takes some minutes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, ListParams, LogParams, Patch, PatchParams, PostParams};
@@ -95,6 +97,17 @@ fn namespace(name: &str) -> Namespace {
     serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap()
 }
 
+/// The leases by which simulated kubelets hold their nodes, by UID.
+async fn node_leases(client: &kube::Client) -> BTreeSet<String> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-node-lease");
+    let leases = leases.list(&ListParams::default()).await.unwrap();
+    leases
+        .items
+        .into_iter()
+        .filter_map(|lease| lease.metadata.uid)
+        .collect()
+}
+
 async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
     for _ in 0..600 {
         if done().await {
@@ -128,7 +141,7 @@ async fn a_sandbox_keeps_its_data_over_a_stop_and_loses_it_in_a_reset() {
         .create(&PostParams::default(), &namespace("stays"))
         .await
         .unwrap();
-    let pods: Api<Pod> = Api::namespaced(client, "default");
+    let pods: Api<Pod> = Api::namespaced(client.clone(), "default");
     let pod = json!({ "metadata": { "name": "p" }, "spec": { "containers": [{ "name": "c", "image": "nginx" }] } });
     pods.create(
         &PostParams::default(),
@@ -142,6 +155,8 @@ async fn a_sandbox_keeps_its_data_over_a_stop_and_loses_it_in_a_reset() {
     })
     .await;
 
+    let before = node_leases(&client).await;
+    assert_eq!(before.len(), 3);
     let kubeconfig = std::fs::read(sandbox.kubeconfig_path()).unwrap();
     assert!(sandbox.stop().await.unwrap());
     assert_eq!(temporary.processes(), Vec::<u32>::new());
@@ -156,8 +171,14 @@ async fn a_sandbox_keeps_its_data_over_a_stop_and_loses_it_in_a_reset() {
         kubeconfig,
         "the old kubeconfig still leads there"
     );
-    let namespaces: Api<Namespace> = Api::all(temporary.client().await);
+    let client = temporary.client().await;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
     assert!(namespaces.get_opt("stays").await.unwrap().is_some());
+    eventually("simulated kubelets have leases of their own", async || {
+        let now = node_leases(&client).await;
+        now.len() == 3 && now.is_disjoint(&before)
+    })
+    .await;
 
     let remembered = sandbox.layout().root.join("remembered.json");
     std::fs::write(&remembered, "by a stand-in").unwrap();

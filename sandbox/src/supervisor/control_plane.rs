@@ -147,6 +147,7 @@ impl Boot<'_> {
         })
         .await?;
         phase("controllers, scheduler and simulated kubelets");
+        super::nodes::release(&client).await?;
         for program in [
             Program::KubeControllerManager,
             Program::KubeScheduler,

@@ -1,5 +1,6 @@
 //! What a fresh EKS cluster has: nodes and a storage class.
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -152,6 +153,17 @@ fn node(index: u16, size: &InstanceType) -> (String, Value, Value) {
         },
     });
     (name, object, status)
+}
+
+/// Forget who simulated the nodes' kubelets when the sandbox last ran. KWOK gives itself a new identity at each start
+/// (its `controllers.Identity`) and waits for its predecessor's leases to run out, 40 s in which no pod would start.
+pub(crate) async fn release(client: &kube::Client) -> Result<(), SandboxError> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-node-lease");
+    leases
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await
+        .map_err(SandboxError::cluster("delete node leases"))?;
+    Ok(())
 }
 
 /// Make the default nodes and the default storage class; take away default nodes that are too many.
