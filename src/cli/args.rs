@@ -92,7 +92,7 @@ pub struct PipelineArgs {
     /// Take a built-in blueprint instead of a file.
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     pub blueprint: Option<String>,
-    /// Change one value of the file, e.g. `--set spec.kafka.topics[0].partitions=6`; may be repeated.
+    /// Change one value of the file, e.g. `--set kafka.topics[streaming-topic].partitions=6`; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
     /// Name of the environment [default: the pipeline's name].
@@ -165,12 +165,9 @@ pub struct PlanArgs {
 /// `pipectl down`.
 #[derive(Debug, Clone, Args)]
 pub struct DownArgs {
-    /// Which environment [default: the only one there is].
-    #[arg(long, env = "PIPECTL_ENV", value_name = "NAME")]
-    pub env: Option<String>,
-    /// The environment's name, as a plain argument.
-    #[arg(value_name = "NAME", conflicts_with = "env")]
-    pub name: Option<String>,
+    /// Which environment.
+    #[command(flatten)]
+    pub which: Which,
     /// Find the environment in this sandbox, even when its local record is lost.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default", value_name = "SANDBOX")]
     pub sandbox: Option<String>,
@@ -191,12 +188,31 @@ pub struct DownArgs {
     pub run: RunArgs,
 }
 
+/// Which environment, as a plain argument or an option.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
+    /// The environment's name [default: the only one there is].
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// The same as an option.
+    #[arg(long, env = "PIPECTL_ENV", value_name = "NAME")]
+    env: Option<String>,
+}
+
+impl Which {
+    /// The name that was given. A plain argument wins over the variable.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref().or(self.env.as_deref())
+    }
+}
+
 /// `pipectl status`.
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
-    /// Which environment [default: the only one there is].
-    #[arg(value_name = "NAME", env = "PIPECTL_ENV")]
-    pub env: Option<String>,
+    /// Which environment.
+    #[command(flatten)]
+    pub which: Which,
     /// Print as text, JSON or YAML.
     #[arg(long, short, value_enum, default_value_t = DataFormat::Text)]
     pub output: DataFormat,
@@ -241,9 +257,9 @@ pub struct ValidateArgs {
 /// `pipectl kubeconfig`.
 #[derive(Debug, Clone, Args)]
 pub struct KubeconfigArgs {
-    /// Which environment [default: the only one there is].
-    #[arg(value_name = "NAME", env = "PIPECTL_ENV")]
-    pub env: Option<String>,
+    /// Which environment.
+    #[command(flatten)]
+    pub which: Which,
 }
 
 /// `pipectl explain`.

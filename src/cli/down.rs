@@ -39,7 +39,7 @@ const KINDS_NAMED: usize = 5;
 /// # Errors
 /// Everything that is found before the first effect; what fails later is said by the reporter.
 pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exit, Failure> {
-    let environment = environment::meant(args.name.as_deref().or(args.env.as_deref()))?;
+    let environment = environment::meant(args.which.name())?;
     let name = environment.name().to_owned();
     let recorded = environment::recorded(&environment)?;
     let place = place(args, recorded.as_ref()).ok_or_else(|| environment::unknown(&name))?;

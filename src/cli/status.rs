@@ -93,7 +93,7 @@ struct StepReport {
 /// When nothing is recorded of the environment, or its record cannot be read. A cluster out of reach is no error: the
 /// recorded half is shown, and why there is no live half.
 pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
-    let environment = environment::meant(args.env.as_deref())?;
+    let environment = environment::meant(args.which.name())?;
     let name = environment.name().to_owned();
     let Some(state) = environment::recorded(&environment)? else {
         return Err(environment::unknown(&name));
