@@ -173,12 +173,14 @@ async fn another_manager(cluster: Arc<Cluster>) {
     namespace(&adapter, "managers").await;
     // Somebody else's apply, straight through kube.
     let file = cluster.options().kubeconfig;
-    let config = kube::Config::from_custom_kubeconfig(
+    let mut config = kube::Config::from_custom_kubeconfig(
         kube::config::Kubeconfig::read_from(file).expect("readable"),
         &kube::config::KubeConfigOptions::default(),
     )
     .await
     .expect("usable");
+    // The hostile environment names a proxy.
+    config.proxy_url = None;
     let client = kube::Client::try_from(config).expect("a client");
     let api: kube::Api<kube::core::DynamicObject> = kube::Api::namespaced_with(
         client,
