@@ -1,6 +1,5 @@
 //! What nodes do with pods and claims, on the real control plane.
 
-#[expect(dead_code, reason = "each test file uses a part of it")]
 mod support;
 
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};

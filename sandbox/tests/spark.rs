@@ -1,6 +1,5 @@
 //! The stand-in for the Spark operator on the real control plane: installed by real Helm, seen through the API alone.
 
-#[expect(dead_code, reason = "each test file uses a part of it")]
 mod support;
 
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
