@@ -12,9 +12,10 @@ mod status;
 pub use crd::{scheduled_spark_application_crd, spark_application_crd};
 pub use scheduled::{ScheduledSparkApplicationSpec, ScheduledSparkApplicationStatus};
 pub use spec::{
-    ApplicationType, BatchSchedulerConfiguration, ConfigMapMount, Dependencies, DeployMode, DriverSpec,
-    DynamicAllocation, ExecutorSpec, Gpu, MonitoringSpec, Port, PrometheusSpec, RestartPolicy, RestartPolicyType,
-    SecretInfo, SecretKeyReference, SparkApplicationSpec, SparkPodSpec, SparkUiConfiguration,
+    ApplicationType, BatchSchedulerConfiguration, ConfigMapMount, Dependencies, DeployMode,
+    DriverSpec, DynamicAllocation, ExecutorSpec, Gpu, MonitoringSpec, Port, PrometheusSpec,
+    RestartPolicy, RestartPolicyType, SecretInfo, SecretKeyReference, SparkApplicationSpec,
+    SparkPodSpec, SparkUiConfiguration,
 };
 pub use status::{ApplicationState, ApplicationStateType, DriverInfo, SparkApplicationStatus};
 

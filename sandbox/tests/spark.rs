@@ -298,7 +298,7 @@ async fn what_the_operator_cannot_or_will_not_run_is_told_or_left_alone() {
         .create(&PostParams::default(), &application)
         .await
         .unwrap();
-    spark.cluster.settle(&[elsewhere.clone()]).await;
+    spark.cluster.settle(std::slice::from_ref(&elsewhere)).await;
     assert!(elsewhere.get("ignored").await.unwrap().data["status"].is_null());
 
     // Without the webhook nothing is admitted; where that is ignored, volumes are missing from the pods.
@@ -330,7 +330,10 @@ async fn what_the_operator_cannot_or_will_not_run_is_told_or_left_alone() {
     spark.scale("spark-operator-controller", 0).await;
     spark.submit("waiting", json!({})).await.unwrap();
     let applications = spark.applications("default");
-    spark.cluster.settle(&[applications.clone()]).await;
+    spark
+        .cluster
+        .settle(std::slice::from_ref(&applications))
+        .await;
     assert!(applications.get("waiting").await.unwrap().data["status"].is_null());
     spark.scale("spark-operator-controller", 1).await;
     spark.until_state("waiting", "RUNNING").await;
