@@ -12,11 +12,12 @@ use super::STAGE;
 use crate::{
     blocks::Row,
     context::StepContext,
-    error::StepError,
+    error::{PortErrorKind, StepError},
     objects::{
-        Records, delete_all, order,
-        ownership::{Owner, owner, uid},
+        Records, Remaining, delete_all, order,
+        ownership::{Owner, owner, step_of, uid},
     },
+    ports::objects::{Kind, ObjectRef},
     step::{Change, Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts},
 };
 
@@ -61,13 +62,13 @@ impl Obsolete {
                 }
                 let live = cx.ports.objects.get(&record.at).await;
                 let live = match live {
-                    Err(error) if error.kind == crate::error::PortErrorKind::NotServed => None,
+                    Err(error) if error.kind == PortErrorKind::NotServed => None,
                     other => other.map_err(|error| error.during("read", &record.at))?,
                 };
                 let ours = |live: &Value| {
                     uid(live) == record.uid
                         && owner(live, &cx.environment) == Owner::Ours
-                        && crate::objects::ownership::step_of(live) == Some(step.as_str())
+                        && step_of(live) == Some(step.as_str())
                 };
                 found.objects.extend(live.filter(ours).map(Arc::new));
             }
@@ -86,7 +87,7 @@ impl Obsolete {
         }
         // What needs others goes before what it needs.
         found.objects.sort_by_key(|object| {
-            let kind = crate::ports::objects::Kind::of(object);
+            let kind = Kind::of(object);
             std::cmp::Reverse(order::wave(&kind))
         });
         Ok(found)
@@ -101,8 +102,7 @@ impl Obsolete {
             change: Change::Removed,
         };
         let objects = found.objects.iter();
-        let objects =
-            objects.map(|object| removed(crate::ports::objects::ObjectRef::of(object).to_string()));
+        let objects = objects.map(|object| removed(ObjectRef::of(object).to_string()));
         let releases = found.releases.iter();
         let releases =
             releases.map(|(namespace, name)| removed(format!("Helm release {namespace}/{name}")));
@@ -139,6 +139,15 @@ impl Step for Obsolete {
 
     async fn ensure(&self, cx: &StepContext, _: &Observation) -> Result<Outcome, StepError> {
         let found = self.find(cx).await?;
+        let objects: Vec<String> = found
+            .objects
+            .iter()
+            .map(|object| ObjectRef::of(object).to_string())
+            .collect();
+        if !objects.is_empty() || !found.releases.is_empty() {
+            cx.intent(json!({"removes": objects, "releases": found.releases}))
+                .await?;
+        }
         let mut removed = delete_all(cx, &found.objects).await?;
         for (namespace, name) in &found.releases {
             let bound = Duration::from_secs(120);
@@ -163,7 +172,7 @@ impl Step for Obsolete {
         let found = self.find(cx).await?;
         Ok(match found.objects.first() {
             None => Readiness::Ready("nothing left over".to_owned()),
-            Some(first) => Readiness::waiting(crate::objects::Remaining::of(first).words()),
+            Some(first) => Readiness::waiting(Remaining::of(first).words()),
         })
     }
 

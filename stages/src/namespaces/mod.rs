@@ -99,6 +99,10 @@ impl Wants for One {
     fn summary(&self, _: &[Value]) -> String {
         format!("namespace {}", self.0.name)
     }
+
+    fn ready_words(&self, _: Vec<String>) -> String {
+        self.0.name.clone()
+    }
 }
 
 struct Secrets(Arc<Loaded>);

@@ -55,18 +55,15 @@ impl ObjectSet {
                 _ => {}
             }
         }
-        // A change in place is announced like a creation: the journal holds no effect without an intent before it.
-        let written: Vec<String> = self
+        // A change in place and a removal are announced like a creation: the journal holds no effect without an intent before it.
+        let written = self
             .wanted
             .iter()
             .zip(&survey.standings)
-            .filter(|(_, standing)| {
-                matches!(
-                    standing,
-                    Standing::Absent | Standing::Ending | Standing::Differs(_)
-                )
-            })
-            .map(|(wanted, _)| key(&wanted.at))
+            .filter(|(_, standing)| !matches!(standing, Standing::Same(_) | Standing::Brought(_)))
+            .map(|(wanted, _)| key(&wanted.at));
+        let written: Vec<String> = written
+            .chain(survey.extra.iter().map(|(at, _)| key(at)))
             .collect();
         if !written.is_empty() {
             cx.intent(json!({"objects": written})).await?;

@@ -247,12 +247,16 @@ impl Step for Run {
             }
             Standing::Same(record) => return Ok(self.outcome(Change::Unchanged, record, &cx.run)),
             Standing::Unrecorded(live) => {
+                cx.intent(json!({"application": self.app.name, "adopts": uid(&live)}))
+                    .await?;
                 // Under the run that submitted it: the same bytes change nothing.
                 let run = run_of(&live);
                 let (record, _) = self.submit(cx, &run).await?;
                 return Ok(self.outcome(Change::Adopted, record, &run));
             }
             Standing::Again(old, _) => {
+                cx.intent(json!({"application": self.app.name, "replaces": uid(&old)}))
+                    .await?;
                 self.clear(cx, &old).await?;
                 Change::Replaced
             }

@@ -22,7 +22,7 @@ use crate::{
     findings::Finding,
     ports::secrets::{SecretApi, SecretSource, SecretValue},
     removal::{Removal, RemovalProgress},
-    step::{Observation, Outcome, Readiness, Step, StepId},
+    step::{Change, Observation, Outcome, Readiness, Step, StepId},
 };
 pub use cluster::FakeCluster;
 pub use releases::FakeReleases;
@@ -145,6 +145,9 @@ impl World {
     ///
     /// # Errors
     /// The step's.
+    ///
+    /// # Panics
+    /// When the step changed something without recording its intent, as the engine would refuse it.
     pub async fn ensure(&mut self, step: &Arc<dyn Step>) -> Result<Option<Outcome>, StepError> {
         let cx = self.context(step.id());
         let observed = step.observe(&cx).await?;
@@ -154,7 +157,17 @@ impl World {
         if observed == Observation::Present && cx.recorded().is_some() {
             return Ok(None);
         }
+        let intents = || {
+            let intents = self.heard.intents.lock();
+            intents.unwrap_or_else(PoisonError::into_inner).len()
+        };
+        let before = intents();
         let outcome = step.ensure(&cx, &observed).await?;
+        assert!(
+            outcome.change <= Change::Adopted || intents() > before,
+            "{} changed something without an intent",
+            step.id()
+        );
         self.outputs
             .insert(step.id().to_string(), outcome.outputs.clone());
         Ok(Some(outcome))
