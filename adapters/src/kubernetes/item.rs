@@ -37,7 +37,7 @@ impl<'de> Deserialize<'de> for Item {
     }
 }
 
-/// Keeps the managed fields of pipectl alone: the digest of the fields we own is taken from them, and the other
+/// Makes an object smaller. Of the managed fields only pipectl's are kept: the digest of the fields we own is taken from them, and the other
 /// managers' entries are often half of an object's size.
 pub(super) fn slim(object: &mut Value) {
     if let Some(entries) = object
@@ -45,6 +45,13 @@ pub(super) fn slim(object: &mut Value) {
         .and_then(Value::as_array_mut)
     {
         entries.retain(|entry| entry["manager"] == FIELD_MANAGER);
+    }
+    // Helm's release records carry our labels too, and hold a whole chart with its values: up to a megabyte each that
+    // nobody here reads, secrets among it.
+    if object["type"] == "helm.sh/release.v1"
+        && let Some(fields) = object.as_object_mut()
+    {
+        fields.remove("data");
     }
 }
 
@@ -86,6 +93,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn release_records_are_kept_without_their_content() {
+        let record = json!({"type": "helm.sh/release.v1", "metadata": {"name": "a"}, "data": {"release": "H4sI"}});
+        let item: Item = serde_json::from_value(record).unwrap();
+        assert!(item.value["data"].is_null());
+        let other = json!({"type": "Opaque", "metadata": {"name": "a"}, "data": {"k": "dg=="}});
+        let item: Item = serde_json::from_value(other).unwrap();
+        assert_eq!(item.value["data"]["k"], "dg==");
+    }
 
     #[test]
     fn only_our_own_managed_fields_are_kept() {
