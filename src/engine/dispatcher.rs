@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use pipectl_stages::{AbsenceReport, CheckResult, Finding, StepError};
-use pipectl_state::{Body, Journal, Lease};
+use pipectl_stages::{AbsenceReport, CheckResult, Finding, StepError, StepId};
+use pipectl_state::{Body, Journal, Lease, Redactor};
 use serde_json::Value;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -23,10 +23,13 @@ use super::{
     executor::{Desk, Job, Message},
     graph::Graph,
     node_run::NodeRun,
-    recovery,
+    recovery, redact,
     scheduler::Scheduler,
     words,
 };
+
+/// How long a write may still take after the second signal.
+const LAST_WRITE: Duration = Duration::from_millis(250);
 
 /// What a step's job does next.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,6 +70,7 @@ pub(super) struct Dispatcher {
     pub(super) cancelled: bool,
     /// When a call that changes something was last dropped while under way.
     pub(super) dropped_at: Option<Instant>,
+    redactor: Redactor,
     outputs: Arc<BTreeMap<String, Value>>,
     inbox: mpsc::UnboundedReceiver<Message>,
     events: mpsc::UnboundedSender<Event>,
@@ -111,6 +115,7 @@ impl Dispatcher {
             runs,
             graph,
             verb,
+            redactor: journal.redactor(),
             journal,
             lease,
             desk,
@@ -223,23 +228,13 @@ impl Dispatcher {
     /// Makes the batch durable, then lets it take effect.
     pub(super) async fn commit(&mut self) {
         let batch = std::mem::take(&mut self.batch);
-        if self.fatal.is_none() && !batch.bodies.is_empty() {
-            let appended = tokio::select! {
-                biased;
-                appended = self.journal.append(batch.bodies) => appended,
-                // Dropping an append is safe: the next one, or the next run, finds out what became of it.
-                () = self.desk.now.cancelled() => Ok(Vec::new()),
-            };
-            if let Err(error) = appended {
-                let location = self.journal.location();
-                let error = words::of_state("write the journal", &location, &error);
-                self.fail_for_good(RunOutcome::JournalFailed, error);
-            }
-        }
-        if let Some(fatal) = &self.fatal {
-            // Nothing of the batch is durable: what it would have begun does not begin, and nobody is told of it.
+        let durable = self.fatal.is_none() && self.append(batch.bodies).await;
+        if !durable {
+            // What the batch would have begun does not begin, and nobody is told of it.
+            let error = self.fatal.as_ref().map(|fatal| fatal.error.clone());
+            let error = error.unwrap_or_else(|| words::run_is_ending(&StepId::from("run")));
             for reply in batch.replies {
-                let _ = reply.send(Err(fatal.error.clone()));
+                let _ = reply.send(Err(error.clone()));
             }
             self.batch.jobs = batch.jobs;
             self.drop_jobs_of_batch();
@@ -254,6 +249,28 @@ impl Dispatcher {
         for (node, work) in batch.jobs {
             self.start(node, work);
         }
+    }
+
+    /// Whether these are durable now. A second signal does not wait for a slow disk: then nobody knows yet, and the next
+    /// run finds out.
+    async fn append(&mut self, bodies: Vec<Body>) -> bool {
+        if bodies.is_empty() {
+            return true;
+        }
+        let hurry = async {
+            self.desk.now.cancelled().await;
+            tokio::time::sleep(LAST_WRITE).await;
+        };
+        let appended = tokio::select! {
+            biased;
+            appended = self.journal.append(bodies) => appended,
+            () = hurry => return false,
+        };
+        let Err(error) = appended else { return true };
+        let location = self.journal.location();
+        let error = words::of_state("write the journal", &location, &error);
+        self.fail_for_good(RunOutcome::JournalFailed, error);
+        false
     }
 
     pub(super) fn emit(&mut self, kind: EventKind) {
@@ -294,7 +311,8 @@ impl Dispatcher {
         };
     }
 
-    fn handle(&mut self, message: Message) {
+    fn handle(&mut self, mut message: Message) {
+        redact::scrub(&self.redactor, &mut message);
         match message {
             Message::Intent {
                 node,
@@ -426,7 +444,7 @@ impl Dispatcher {
     }
 
     /// Steps that have begun and not ended.
-    pub(super) fn under_way(&self) -> Vec<pipectl_stages::StepId> {
+    pub(super) fn under_way(&self) -> Vec<StepId> {
         (0..self.graph.len())
             .filter(|&node| self.runs[node].is_under_way())
             .map(|node| self.graph.nodes()[node].id.clone())

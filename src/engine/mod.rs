@@ -1,7 +1,7 @@
 //! The engine: runs a graph of steps or removals and says what happens.
 //!
 //! Reading order: [`graph`] (what is to be done), `scheduler` (what may begin, what a failure withholds), `executor`
-//! and `waiting` (what happens to one step), `dispatcher` and `settle` (the only writer), [`run`] (from request to
+//! and `waiting` (what happens to one step), `dispatcher` and `settle` (the only writer), [`run()`] (from request to
 //! report), [`event`] (the only output).
 
 mod books;
@@ -14,6 +14,7 @@ pub mod graph;
 mod node_run;
 mod options;
 pub mod recovery;
+mod redact;
 mod retry;
 mod run;
 mod scheduler;

@@ -144,6 +144,11 @@ impl Journal {
         self
     }
 
+    /// What keeps secrets out of what is written; shared, so that others can keep them out of what is said.
+    pub fn redactor(&self) -> Redactor {
+        self.redactor.clone()
+    }
+
     /// Writes from now on as another run (or under another lease).
     ///
     /// # Errors

@@ -66,10 +66,7 @@ fn a_cycle_is_named_step_by_step() {
     };
     assert_eq!(steps.len(), 3, "only the ring itself: {steps:?}");
     let text = error.map(|error| error.to_string()).unwrap_or_default();
-    assert_eq!(
-        text,
-        "steps wait for each other: a/1 → a/3 → a/2 → a/1"
-    );
+    assert_eq!(text, "steps wait for each other: a/1 → a/3 → a/2 → a/1");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use pipectl_stages::Milestone;
 use pipectl_state::{Body, LifePhase, Outcome, StepStatus};
 
 use super::world::{Fate, House, Line, Script, Seen, need};
-use crate::engine::{EventKind, RunOutcome};
+use crate::engine::{EventKind, RunOutcome, Stop, Verb};
 
 fn chain() -> Vec<Script> {
     vec![
@@ -260,4 +260,44 @@ async fn heartbeats_keep_a_long_run_alive() {
         ])
         .await;
     assert_eq!(seen.end.report.outcome, RunOutcome::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_secret_is_recorded_said_or_reported() {
+    let house = House::new();
+    let seen = house
+        .up(&[Script::new("a/1", vec![]).fate(Fate::Blabs)])
+        .await;
+    assert_eq!(seen.end.report.failures[0].error.code, "TST004");
+    let said = serde_json::to_string(&seen.events()).expect("JSON");
+    let recorded = serde_json::to_string(&house.store.records()).expect("JSON");
+    let reported = format!("{:?}", seen.end.report);
+    for text in [said, recorded, reported] {
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains("‹secret password›"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verifying_run_makes_nothing_and_records_no_step() {
+    let house = House::new();
+    let scripts = [Script::new("verify/platform", vec![])];
+    let seen = house.run(&scripts, Verb::Verify, Stop::never()).await;
+    let code = seen
+        .end
+        .report
+        .failures
+        .first()
+        .map(|failure| failure.error.code.clone());
+    assert_eq!(
+        code.as_deref(),
+        Some("ENG007"),
+        "it tried to make something"
+    );
+    assert!(!house.world.exists("verify/platform"));
+    house.up(&scripts).await;
+    let seen = house.run(&scripts, Verb::Verify, Stop::never()).await;
+    assert_eq!(seen.end.report.outcome, RunOutcome::Succeeded);
+    let names: Vec<&str> = seen.records().iter().map(|body| body.name()).collect();
+    assert_eq!(names, ["run_started", "run_finished"]);
 }

@@ -16,7 +16,7 @@ use pipectl_stages::{
 };
 use pipectl_state::{
     Body, EnvironmentState, Invoker, Journal, JournalStore, Lease, LeaseOptions, MemoryStore,
-    OpenMode, PlanSummary, Record, RunId,
+    OpenMode, PlanSummary, Record, Redactor, RunId,
 };
 use serde_json::json;
 use tokio::{
@@ -44,6 +44,8 @@ pub(super) enum Fate {
     /// Says "created" without an intent.
     Unannounced,
     Foreign,
+    /// Puts a secret into everything that it says, then fails.
+    Blabs,
 }
 
 /// A step after a script.
@@ -261,7 +263,11 @@ impl Step for Scripted {
         if self.fate() != Fate::Unannounced {
             cx.intent(json!({ "name": name })).await?;
         }
-        cx.progress("being made");
+        cx.progress(if self.fate() == Fate::Blabs {
+            "with hunter2-hunter2"
+        } else {
+            "being made"
+        });
         self.world.note(&self.script.id, "effect");
         self.act().await?;
         self.world.lock().made.insert(name, Instant::now());
@@ -278,11 +284,21 @@ impl Step for Scripted {
         let made = self.world.lock().made.get(self.script.id.as_str()).copied();
         let since = made.map(|at| at.elapsed()).unwrap_or_default();
         Ok(match self.fate() {
+            Fate::Blabs if since >= self.script.ready => {
+                let error =
+                    StepError::new("TST004", "use", "hunter2-hunter2", "no hunter2-hunter2")
+                        .with_hint("try hunter2-hunter2 again")
+                        .with_evidence(vec!["password=hunter2-hunter2".to_owned()]);
+                Readiness::Failed(Box::new(error))
+            }
             Fate::ReadinessFails => {
                 let error = StepError::new("TST002", "wait for", &self.script.id, "it broke");
                 Readiness::Failed(Box::new(error))
             }
             Fate::NeverReady => Readiness::waiting("a miracle"),
+            Fate::Blabs if since < self.script.ready => {
+                Readiness::waiting("hunter2-hunter2 to work")
+            }
             _ if since >= self.script.ready => {
                 self.world.note(&self.script.id, "works");
                 Readiness::Ready("works".to_owned())
@@ -482,9 +498,12 @@ impl House {
             run: RunId::new(),
             fence: lease.number(),
         };
-        let (mut journal, state) = Journal::over(Box::new(store), "house", mode)
+        let (journal, state) = Journal::over(Box::new(store), "house", mode)
             .await
             .expect("the journal");
+        let redactor = Redactor::new();
+        redactor.register("password", "hunter2-hunter2");
+        let mut journal = journal.with_redactor(redactor);
         if state.uid().is_none() {
             let created = Body::EnvironmentCreated {
                 uid: RunId::new().as_uuid(),
