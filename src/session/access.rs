@@ -41,6 +41,8 @@ pub struct Access {
     mirrors: BTreeMap<String, String>,
     helm: Option<PathBuf>,
     cancel: CancellationToken,
+    /// Values that no quoted word may show.
+    words: Words,
     /// Values that must never be written.
     pub redactor: Redactor,
 }
@@ -94,6 +96,8 @@ impl Access {
         let cancel = CancellationToken::new();
         let mut options = ConnectOptions::new(&entrance.kubeconfig).cancel(cancel.clone());
         options.context.clone_from(&entrance.context);
+        let words = Words::default();
+        options.redactor = words.clone();
         let reached = async {
             let adapter = Kubernetes::connect(options).await?;
             let identity = pipectl_stages::ports::objects::ObjectApi::identity(&adapter).await?;
@@ -108,6 +112,7 @@ impl Access {
             mirrors,
             helm: std::env::var_os("PIPECTL_HELM").filter(|path| !path.is_empty()).map(PathBuf::from).or(helm),
             cancel,
+            words,
             redactor: Redactor::new(),
         })
     }
@@ -168,12 +173,11 @@ impl Access {
                 Arc::new(move || pipectl_process::boot_time().saturating_add(fence.remaining()));
             until
         });
-        let words = Words::default();
-        options.redactor = words.clone();
+        options.redactor = self.words.clone();
         Ok(Ports {
             objects: self.kubernetes.clone(),
             releases: Arc::new(HelmAdapter::new(self.kubernetes.clone(), options)),
-            secrets: Arc::new(Remembering { secrets: LocalSecrets::new(words), redactor: self.redactor.clone() }),
+            secrets: Arc::new(Remembering { secrets: LocalSecrets::new(self.words.clone()), redactor: self.redactor.clone() }),
         })
     }
 
