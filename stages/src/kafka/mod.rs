@@ -81,7 +81,7 @@ pub fn steps(loaded: &Arc<Loaded>) -> Vec<Arc<dyn Step>> {
             row(
                 "node-pools",
                 format!("node pools of Kafka {}", kafka.name),
-                60,
+                140,
             ),
             wants(PartOf::NodePools),
         ),
@@ -200,6 +200,7 @@ impl Wants for Part {
     async fn judge(&self, cx: &StepContext, live: &Arc<Value>) -> Result<Health, StepError> {
         match (self.kafka(), self.part) {
             (Some(kafka), PartOf::Cluster) => readiness::cluster(cx, kafka, live).await,
+            (Some(kafka), PartOf::NodePools) => readiness::node_pool(cx, kafka, live).await,
             _ => Ok(crate::health::judge(live)),
         }
     }

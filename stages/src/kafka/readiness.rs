@@ -9,13 +9,14 @@ use pipectl_kinds::strimzi::CLUSTER_LABEL;
 use serde_json::Value;
 
 use crate::{
-    blocks::pods::in_namespace,
+    blocks::pods::{explain, in_namespace, of_namespace},
     context::StepContext,
     error::StepError,
     health::{
         Health, condition, judge,
         pods::{Patience, worst},
     },
+    objects::removal::list,
 };
 
 /// Label with the node pool of a pod.
@@ -49,6 +50,70 @@ pub async fn cluster(
         .filter(|pod| pod["metadata"]["labels"][CLUSTER_LABEL] == kafka.name.as_str())
         .collect();
     Ok(while_starting(kafka, &own, &words, Timestamp::now()))
+}
+
+/// How a node pool is: the operator has seen it, and its pod set has every pod in its newest form and ready. The pool's
+/// own status says nothing of pods, and the cluster stays `Ready` while brokers are rolled one by one.
+///
+/// # Errors
+/// When the cluster cannot be read.
+pub async fn node_pool(
+    cx: &StepContext,
+    kafka: &Kafka,
+    live: &Arc<Value>,
+) -> Result<Health, StepError> {
+    let health = judge(live);
+    if !health.is_ready() {
+        return Ok(health);
+    }
+    let pool = live["metadata"]["name"].as_str().unwrap_or_default();
+    let sets = list(
+        cx,
+        &of_namespace("core.strimzi.io", "StrimziPodSet", &kafka.namespace),
+    )
+    .await?;
+    let name = format!("{}-{pool}", kafka.name);
+    let set = sets
+        .iter()
+        .find(|set| set["metadata"]["name"] == name.as_str());
+    let wanted = live["spec"]["replicas"].as_u64().unwrap_or(0);
+    let health = pod_set(
+        set.map(AsRef::as_ref),
+        u32::try_from(wanted).unwrap_or(u32::MAX),
+    );
+    explain(cx, health, &kafka.namespace, |pod| {
+        let labels = &pod["metadata"]["labels"];
+        labels[CLUSTER_LABEL] == kafka.name.as_str() && labels[POOL_LABEL] == pool
+    })
+    .await
+}
+
+/// How a pod set is. `currentPods` are those in their newest form (`StrimziPodSetStatus`).
+fn pod_set(set: Option<&Value>, wanted: u32) -> Health {
+    let Some(set) = set else {
+        return Health::counting(format!("0 of {wanted} pods"), 0, wanted);
+    };
+    let status = &set["status"];
+    let generation = set["metadata"]["generation"].as_i64();
+    if status["observedGeneration"].as_i64() < generation {
+        return Health::waiting("its pods are about to be rolled");
+    }
+    let number = |key: &str| {
+        let number = status[key].as_u64().unwrap_or(0);
+        u32::try_from(number).unwrap_or(u32::MAX)
+    };
+    let (ready, current) = (number("readyPods"), number("currentPods"));
+    if number("pods") != wanted || ready < wanted {
+        Health::counting(format!("{ready} of {wanted} pods ready"), ready, wanted)
+    } else if current < wanted {
+        Health::counting(
+            format!("{current} of {wanted} pods rolled"),
+            current,
+            wanted,
+        )
+    } else {
+        Health::Ready(format!("{wanted} nodes"))
+    }
 }
 
 /// The health of a cluster that isn't ready yet, from its pods.
@@ -122,6 +187,25 @@ mod tests {
                 6
             )
         );
+    }
+
+    #[test]
+    fn a_pool_is_ready_when_every_pod_is_rolled_and_ready() {
+        let set = |ready: u32, current: u32, observed: i64| {
+            json!({"metadata": {"generation": 2},
+                "status": {"observedGeneration": observed, "pods": 3, "readyPods": ready, "currentPods": current}})
+        };
+        assert_eq!(pod_set(None, 3), Health::counting("0 of 3 pods", 0, 3));
+        assert!(!pod_set(Some(&set(3, 3, 1)), 3).is_ready());
+        assert_eq!(
+            pod_set(Some(&set(2, 2, 2)), 3),
+            Health::counting("2 of 3 pods ready", 2, 3)
+        );
+        assert_eq!(
+            pod_set(Some(&set(3, 1, 2)), 3),
+            Health::counting("1 of 3 pods rolled", 1, 3)
+        );
+        assert!(pod_set(Some(&set(3, 3, 2)), 3).is_ready());
     }
 
     #[test]

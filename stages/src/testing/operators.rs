@@ -113,6 +113,13 @@ fn strimzi(cluster: &FakeCluster) {
                 "spec": {"resources": {"requests": {"storage": size}}}, "status": {"phase": "Bound"}}),
             );
         }
+        put_once(
+            cluster,
+            json!({"apiVersion": "core.strimzi.io/v1", "kind": "StrimziPodSet",
+            "metadata": {"name": format!("{kafka}-{}", name_of(&pool)), "namespace": pool["metadata"]["namespace"], "generation": 1,
+                "ownerReferences": [{"kind": "KafkaNodePool", "name": name_of(&pool), "uid": uid(&pool)}]},
+            "status": {"observedGeneration": 1, "pods": replicas, "readyPods": replicas, "currentPods": replicas}}),
+        );
         let ids: Vec<u64> = (0..replicas).collect();
         set_status(
             cluster,
