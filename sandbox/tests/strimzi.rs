@@ -2,175 +2,14 @@
 
 mod support;
 
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject};
 use kube::core::ApiResource;
 use pipectl_sandbox::StartOptions;
-use serde_json::{Value, json};
-use support::{Cluster, custom};
-
-const NAMESPACE: &str = "kafka";
-const KAFKA: &str = "streaming-cluster";
-
-struct Strimzi {
-    cluster: Cluster,
-    version: &'static str,
-}
-
-impl Strimzi {
-    async fn install(version: &str) -> Self {
-        Self::install_with(version, &StartOptions::default()).await
-    }
-
-    async fn install_with(version: &str, options: &StartOptions) -> Self {
-        let cluster = Cluster::start_with("strimzi", options).await;
-        cluster.namespace(NAMESPACE).await;
-        cluster
-            .helm(
-                &[
-                    "install",
-                    "strimzi",
-                    "strimzi-kafka-operator",
-                    "--version",
-                    version,
-                    "-n",
-                    NAMESPACE,
-                ],
-                "strimzi",
-            )
-            .await;
-        let api = if version.starts_with('1') {
-            "v1"
-        } else {
-            "v1beta2"
-        };
-        Strimzi {
-            cluster,
-            version: api,
-        }
-    }
-
-    fn api(&self, kind: &str, plural: &str) -> Api<DynamicObject> {
-        let resource = custom("kafka.strimzi.io", self.version, kind, plural);
-        Api::namespaced_with(self.cluster.client.clone(), NAMESPACE, &resource)
-    }
-
-    fn kafka(&self) -> Api<DynamicObject> {
-        self.api("Kafka", "kafkas")
-    }
-
-    fn topics(&self) -> Api<DynamicObject> {
-        self.api("KafkaTopic", "kafkatopics")
-    }
-
-    fn pools(&self) -> Api<DynamicObject> {
-        self.api("KafkaNodePool", "kafkanodepools")
-    }
-
-    fn core(&self, kind: &str, plural: &str) -> Api<DynamicObject> {
-        Api::namespaced_with(
-            self.cluster.client.clone(),
-            NAMESPACE,
-            &custom("", "v1", kind, plural),
-        )
-    }
-
-    fn pods(&self) -> Api<DynamicObject> {
-        self.core("Pod", "pods")
-    }
-
-    fn claims(&self) -> Api<DynamicObject> {
-        self.core("PersistentVolumeClaim", "persistentvolumeclaims")
-    }
-
-    async fn apply(
-        &self,
-        api: &Api<DynamicObject>,
-        kind: &str,
-        name: &str,
-        labels: Value,
-        spec: Value,
-    ) {
-        let object = json!({
-            "apiVersion": format!("kafka.strimzi.io/{}", self.version), "kind": kind,
-            "metadata": {"name": name, "labels": labels}, "spec": spec,
-        });
-        let parameters = PatchParams::apply("test").force();
-        api.patch(name, &parameters, &Patch::Apply(&object))
-            .await
-            .unwrap();
-    }
-
-    async fn apply_pool(&self, name: &str, role: &str, replicas: i32, delete_claim: bool) {
-        let spec = json!({"replicas": replicas, "roles": [role], "storage": {
-            "type": "persistent-claim", "size": "10Gi", "deleteClaim": delete_claim
-        }});
-        self.apply(&self.pools(), "KafkaNodePool", name, of_cluster(), spec)
-            .await;
-    }
-
-    async fn apply_kafka(&self, version: &str, config: Value) {
-        let spec = json!({
-            "kafka": {
-                "version": version,
-                "listeners": [{"name": "plain", "port": 9092, "type": "internal", "tls": false}],
-                "config": config,
-            },
-            "entityOperator": {"topicOperator": {}},
-        });
-        self.apply(&self.kafka(), "Kafka", KAFKA, json!({}), spec)
-            .await;
-    }
-
-    async fn apply_topic(&self, name: &str, partitions: i32, replicas: i32) {
-        let spec = json!({"partitions": partitions, "replicas": replicas, "config": {"retention.ms": 600_000}});
-        self.apply(&self.topics(), "KafkaTopic", name, of_cluster(), spec)
-            .await;
-    }
-
-    /// Waits until the newest spec is reported `condition`, and gives the object.
-    async fn until(&self, api: &Api<DynamicObject>, name: &str, condition: &str) -> DynamicObject {
-        let mut last = None;
-        for _ in 0..900 {
-            if let Some(object) = api.get_opt(name).await.unwrap() {
-                let observed = object.data["status"]["observedGeneration"].as_i64();
-                if observed == object.metadata.generation && has(&object, condition) {
-                    return object;
-                }
-                last = Some(object);
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        panic!("{name} never was {condition}: {last:#?}");
-    }
-
-    async fn names(&self, api: &Api<DynamicObject>, selector: &str) -> Vec<String> {
-        self.cluster.names(api, selector).await
-    }
-}
-
-fn of_cluster() -> Value {
-    json!({"strimzi.io/cluster": KAFKA})
-}
-
-/// Whether a condition, `Type=Status` with an optional `/Reason`, is among the object's.
-fn has(object: &DynamicObject, condition: &str) -> bool {
-    let (condition, reason) = condition
-        .split_once('/')
-        .map_or((condition, None), |(left, right)| (left, Some(right)));
-    let (kind, status) = condition.split_once('=').unwrap();
-    object.data["status"]["conditions"]
-        .as_array()
-        .is_some_and(|conditions| {
-            conditions.iter().any(|one| {
-                one["type"] == kind
-                    && one["status"] == status
-                    && reason.is_none_or(|reason| one["reason"] == reason)
-            })
-        })
-}
+use serde_json::json;
+use support::custom;
+use support::strimzi::{KAFKA, NAMESPACE, READY, Strimzi, has, of_cluster};
 
 const BROKERS: &str = "strimzi.io/pool-name=broker-pool";
-const READY: &str = "Ready=True";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_comes_up_changes_and_goes() {
@@ -369,6 +208,19 @@ async fn claims_of_an_older_cluster_keep_brokers_from_starting() {
     };
     up().await;
     let first = strimzi.until(&kafka, KAFKA, READY).await;
+    let users = strimzi.api("KafkaUser", "kafkausers");
+    let spec = json!({"authentication": {"type": "scram-sha-512"}});
+    strimzi
+        .apply(&users, "KafkaUser", "reader", of_cluster(), spec)
+        .await;
+    let user = strimzi.until(&users, "reader", READY).await;
+    assert_eq!(user.data["status"]["username"], "reader");
+    let secret = strimzi
+        .core("Secret", "secrets")
+        .get("reader")
+        .await
+        .unwrap();
+    assert!(secret.data["data"]["password"].is_string());
     kafka.delete(KAFKA, &DeleteParams::default()).await.unwrap();
     for pool in ["broker-pool", "controller"] {
         strimzi
@@ -439,6 +291,29 @@ async fn an_operator_works_where_it_was_told_to_and_only_where_it_can() {
         .await;
     strimzi.cluster.until_none(&pods, operator).await;
 
+    // A chart before 1.0.0 that is told to watch its own namespace asks for one binding twice.
+    let doubled = [
+        "install",
+        "strimzi",
+        "strimzi-kafka-operator",
+        "--version",
+        "0.47.0",
+        "-n",
+        NAMESPACE,
+        "--set",
+        "watchNamespaces={kafka}",
+    ];
+    let error = strimzi
+        .cluster
+        .try_helm(&doubled, "strimzi")
+        .await
+        .unwrap_err();
+    assert!(error.contains("already exists"), "{error}");
+    strimzi
+        .cluster
+        .helm(&["uninstall", "strimzi", "-n", NAMESPACE], "strimzi")
+        .await;
+
     // One that watches another namespace leaves this one alone.
     strimzi.cluster.namespace("elsewhere").await;
     let install = [
@@ -482,6 +357,39 @@ async fn an_operator_works_where_it_was_told_to_and_only_where_it_can() {
         .await;
     let message = refused.data["status"]["conditions"].to_string();
     assert!(message.contains("controller role"), "{message}");
+
+    // It waits for pods no longer than it was told to.
+    let hurried = [
+        "upgrade",
+        "strimzi",
+        "strimzi-kafka-operator",
+        "--version",
+        "0.47.0",
+        "-n",
+        "elsewhere",
+        "--reuse-values",
+        "--set",
+        "operationTimeoutMs=3000",
+    ];
+    strimzi.cluster.helm(&hurried, "strimzi").await;
+    let spec = json!({
+        "replicas": 1, "roles": ["controller"], "storage": {"type": "ephemeral"},
+        "template": {"pod": {"metadata": {"annotations": {"sandbox.pipectl.dev/fail": "unready"}}}},
+    });
+    strimzi
+        .apply(
+            &strimzi.pools(),
+            "KafkaNodePool",
+            "stuck",
+            of_cluster(),
+            spec,
+        )
+        .await;
+    let late = strimzi
+        .until(&kafka, KAFKA, "NotReady=True/TimeoutException")
+        .await;
+    let message = late.data["status"]["conditions"].to_string();
+    assert!(message.contains("streaming-cluster-stuck-1"), "{message}");
     strimzi.cluster.stop().await;
 }
 

@@ -5,6 +5,8 @@
     reason = "every test crate includes this file and uses a part of it"
 )]
 
+pub mod strimzi;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
@@ -99,6 +101,13 @@ impl Cluster {
 
     /// Runs real Helm against the sandbox; charts come from its repository `charts`.
     pub async fn helm(&self, args: &[&str], charts: &str) {
+        if let Err(error) = self.try_helm(args, charts).await {
+            panic!("helm {args:?}: {error}");
+        }
+    }
+
+    /// As [`Cluster::helm`], where failing is an outcome: gives what Helm said.
+    pub async fn try_helm(&self, args: &[&str], charts: &str) -> Result<(), String> {
         let settings = self.sandbox.settings(&self.status).unwrap();
         let home = self.directory.path().join("helm");
         let mut command = tokio::process::Command::new(settings.helm_binary);
@@ -116,11 +125,10 @@ impl Cluster {
             command.args(["--repo", &format!("{}/{charts}", self.status.charts)]);
         }
         let output = command.output().await.unwrap();
-        assert!(
-            output.status.success(),
-            "helm {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     /// Waits until an object is as asked for, and gives it.

@@ -119,7 +119,9 @@ fn spoil(operator: &ClusterOperator, cluster: &Cluster<'_>, pod: &mut Value) {
         if is_going(&claim) {
             return None;
         }
-        let id = operator.disks.formatted_for(claim.metadata.uid.as_deref()?)?;
+        let id = operator
+            .disks
+            .formatted_for(claim.metadata.uid.as_deref()?)?;
         (id != cluster.cluster_id).then(|| (name.to_owned(), id))
     });
     if let Some((claim, id)) = foreign {
