@@ -153,6 +153,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "delete the claim and run pipectl up again; its data is lost",
     ),
     (
+        "STG012",
+        "The cluster keeps custom resources in an API version that the new release of their operator does not know any more.",
+        "upgrade through a release that serves both versions and convert the objects, or take the environment down and bring it up anew",
+    ),
+    (
         "VER001",
         "Everything is up, and a check of the verification saw something else than expected.",
         "see each failed check with what was expected and seen, and the command to look for yourself",

@@ -10,8 +10,9 @@ use crate::{
     context::StepContext,
     error::StepError,
     health::{Health, judge},
-    objects::OnForeign,
-    ports::releases::ChartRef,
+    objects::{OnForeign, remaining},
+    operators::removal::definition_kind,
+    ports::{objects::ObjectRef, releases::ChartRef},
 };
 
 /// The CRDs that a chart ships.
@@ -26,6 +27,50 @@ impl OfChart {
     pub fn new(chart: ChartRef, whose: &'static str) -> Self {
         Self { chart, whose }
     }
+}
+
+/// Refuses a change that leaves out a version in which the cluster keeps objects: the API server would refuse it with
+/// words about storage that help nobody. Strimzi moved from `v1beta2` to `v1` this way (both from 0.49.0, `v1` alone
+/// from 1.0.0).
+async fn check_stored_versions(cx: &StepContext, crds: &[Value]) -> Result<(), StepError> {
+    let live = remaining(cx, &definition_kind()).await?;
+    for crd in crds {
+        let name = &crd["metadata"]["name"];
+        let Some(live) = live.iter().find(|live| live["metadata"]["name"] == *name) else {
+            continue;
+        };
+        if let Some(version) = left_out(crd, live) {
+            let known: Vec<&str> = versions(crd).collect();
+            return Err(StepError::new(
+                "STG012",
+                "change",
+                ObjectRef::of(crd),
+                format!(
+                    "the cluster keeps objects of it as {version}, and the new definition knows only {}",
+                    known.join(", ")
+                ),
+            )
+            .with_hint(
+                "go through a release that serves both versions (Strimzi 0.49.0 to 0.51.0) and convert the objects with \
+                 Strimzi's conversion tool, as its upgrade notes say; or take the environment down and bring it up anew",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn versions(crd: &Value) -> impl Iterator<Item = &str> {
+    let versions = crd["spec"]["versions"].as_array().into_iter().flatten();
+    versions.filter_map(|version| version["name"].as_str())
+}
+
+/// A version in which the live definition keeps objects and that the new one does not have.
+fn left_out<'a>(new: &Value, live: &'a Value) -> Option<&'a str> {
+    let stored = live["status"]["storedVersions"].as_array()?;
+    stored
+        .iter()
+        .filter_map(Value::as_str)
+        .find(|stored| !versions(new).any(|version| version == *stored))
 }
 
 #[async_trait]
@@ -54,6 +99,7 @@ impl Wants for OfChart {
             )
             .with_hint("check the chart's name and version: is it the operator's own chart?"));
         }
+        check_stored_versions(cx, &crds).await?;
         Ok(crds)
     }
 
@@ -89,5 +135,19 @@ impl Wants for OfChart {
 
     fn ready_words(&self, words: Vec<String>) -> String {
         format!("{} CRDs of {} established", words.len(), self.whose)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_that_leaves_out_a_stored_version_is_found() {
+        let new = json!({"spec": {"versions": [{"name": "v1"}]}});
+        let live = |stored: Value| json!({"status": {"storedVersions": stored}});
+        assert_eq!(left_out(&new, &live(json!(["v1beta2"]))), Some("v1beta2"));
+        assert_eq!(left_out(&new, &live(json!(["v1"]))), None);
+        assert_eq!(left_out(&new, &json!({})), None);
     }
 }
