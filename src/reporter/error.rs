@@ -47,7 +47,7 @@ pub fn lines(error: &StepError, so_far: Option<&str>, theme: &Theme) -> Vec<Stri
 
 /// A labelled paragraph with a hanging indent; nothing when there is no text. Line ends of the text are kept.
 #[must_use]
-pub fn labelled(label: &str, text: &str, theme: &Theme) -> Vec<String> {
+fn labelled(label: &str, text: &str, theme: &Theme) -> Vec<String> {
     let room = theme.width.saturating_sub(2 + LABEL).max(20);
     let mut label = label;
     let mut lines = Vec::new();

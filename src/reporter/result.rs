@@ -3,8 +3,7 @@
 use pipectl_stages::{Fate, StepId, Verdict};
 
 use super::{
-    error::labelled,
-    theme::{Theme, Tone, pad},
+    theme::{Theme, Tone, pad, wrap},
     view::{Finished, Stand, View},
     words::{counted, few, took},
 };
@@ -97,27 +96,16 @@ fn headline(view: &View, pipeline: &PipelineInfo, finished: &Finished) -> String
     }
 }
 
+/// A labelled paragraph; nothing when there is no text.
 fn entry(label: &str, text: &str, theme: &Theme) -> Vec<String> {
-    if text.is_empty() {
-        return Vec::new();
-    }
-    let mut lines = labelled(
-        "",
-        text,
-        &Theme {
-            width: theme.width.saturating_sub(LABEL - 9),
-            ..*theme
-        },
-    );
-    for (index, line) in lines.iter_mut().enumerate() {
-        let label = if index == 0 { label } else { "" };
-        *line = format!(
-            "  {}{}",
-            theme.paint(Tone::Faint, &pad(label, LABEL)),
-            line.trim_start()
-        );
-    }
+    let room = theme.width.saturating_sub(2 + LABEL).max(20);
+    let lines = wrap(text, room).into_iter().enumerate();
     lines
+        .map(|(index, line)| {
+            let label = pad(if index == 0 { label } else { "" }, LABEL);
+            format!("  {}{line}", theme.paint(Tone::Faint, &label))
+        })
+        .collect()
 }
 
 fn up_body(

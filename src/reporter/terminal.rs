@@ -129,7 +129,8 @@ impl Reporter for Terminal {
             | EventKind::RemovalStuck { step, error, .. } => {
                 let so_far = self.view.so_far(step);
                 let mut lines = error::lines(error, Some(&so_far), &theme);
-                lines.push(String::new());
+                // An empty line would be swallowed.
+                lines.push(" ".to_owned());
                 self.above(&lines)?;
             }
             EventKind::LeaseLost { error } | EventKind::JournalFailed { error } => {

@@ -223,14 +223,26 @@ fn down_with_something_left() {
 
 #[test]
 fn colour_adds_nothing_but_colour() {
-    let view = view(&streams::up_under_way());
     let plain = Theme::plain();
     let colour = Theme {
         color: true,
         ..plain
     };
-    let coloured = screen::lines(&view, 47_000, &colour).join("\n");
-    assert!(coloured.contains("\u{1b}["));
-    let stripped = console::strip_ansi_codes(&coloured).into_owned();
-    assert_eq!(stripped, screen::lines(&view, 47_000, &plain).join("\n"));
+    let show = |events: &[Event], theme: &Theme| {
+        let view = view(events);
+        let mut lines = screen::lines(&view, 47_000, theme);
+        lines.extend(result::lines(&view, true, theme));
+        lines.join("\n")
+    };
+    for events in [
+        streams::up_under_way(),
+        streams::up_ok(),
+        streams::up_failed(),
+        streams::down_left(),
+    ] {
+        let coloured = show(&events, &colour);
+        assert!(coloured.contains("\u{1b}["));
+        let stripped = console::strip_ansi_codes(&coloured).into_owned();
+        assert_eq!(stripped, show(&events, &plain));
+    }
 }
