@@ -11,7 +11,7 @@ use super::{
     steps::step_text,
     theme::{Theme, pad},
     view::{StageStand, View},
-    words::{counted, stamp, took},
+    words::{counted, goes_on, stamp, took},
 };
 use crate::engine::{Event, EventKind, Verb, event::Urgency};
 
@@ -169,8 +169,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
                 );
                 self.line(at, pipeline.verb.as_str(), &text)?;
                 if let Some(left) = continues {
-                    let text = format!("goes on where run {} was interrupted", left.run);
-                    self.line(at, "", &text)?;
+                    self.line(at, "", &goes_on(left))?;
                 }
             }
             EventKind::StepFailed { step, error, .. }

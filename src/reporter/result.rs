@@ -79,10 +79,18 @@ fn headline(view: &View, pipeline: &PipelineInfo, finished: &Finished) -> String
             if failed_checks > 0 {
                 parts.push(format!("{} failed", counted(failed_checks, "check")));
             }
-            if let Some(left) = still_there(view).filter(|left| *left > 0) {
+            let (left, unchecked) = (still_there(view), not_checked(view));
+            if left > 0 {
                 parts.push(format!("{} left", counted(left, "thing")));
             }
-            format!("{name} {state}: {}", parts.join(", "))
+            if unchecked > 0 {
+                parts.push(format!("{} not checked", counted(unchecked, "thing")));
+            }
+            let why = parts.join(", ");
+            format!(
+                "{name} {state}{}{why}",
+                if why.is_empty() { "" } else { ": " }
+            )
         }
         RunOutcome::Cancelled => {
             format!("{name}: {} was ended by a signal", pipeline.verb.as_str())
@@ -207,13 +215,18 @@ fn unfinished_body(
     lines
 }
 
-fn still_there(view: &View) -> Option<usize> {
-    let report = view.absence.as_ref()?;
-    let left = report
-        .remaining
-        .iter()
-        .filter(|item| matches!(item.fate, Fate::StillThere { .. }));
-    Some(left.count())
+fn still_there(view: &View) -> usize {
+    left(view, |fate| matches!(fate, Fate::StillThere { .. }))
+}
+
+fn not_checked(view: &View) -> usize {
+    left(view, |fate| matches!(fate, Fate::NotChecked { .. }))
+}
+
+/// How many things of the last inventory have such a fate.
+fn left(view: &View, which: impl Fn(&Fate) -> bool) -> usize {
+    let items = view.absence.iter().flat_map(|report| &report.remaining);
+    items.filter(|item| which(&item.fate)).count()
 }
 
 fn down_body(view: &View, finished: &Finished, theme: &Theme) -> Vec<String> {
@@ -227,11 +240,7 @@ fn down_body(view: &View, finished: &Finished, theme: &Theme) -> Vec<String> {
         let things = counted(report.checked as usize, "thing");
         lines.extend(entry("checked", &format!("{things}{over}"), theme));
         lines.extend(entry("gone", &report.gone.to_string(), theme));
-        lines.extend(entry(
-            "left",
-            &still_there(view).unwrap_or(0).to_string(),
-            theme,
-        ));
+        lines.extend(entry("left", &still_there(view).to_string(), theme));
         for item in &report.remaining {
             let (label, text, next) = match &item.fate {
                 Fate::Scheduled { on } => ("scheduled", format!("{} on {on}", item.resource), None),

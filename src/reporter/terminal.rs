@@ -11,7 +11,7 @@ use super::{
     steps::step_text,
     theme::{Theme, pad},
     view::View,
-    words::stamp,
+    words::{goes_on, stamp},
 };
 use crate::engine::{Event, EventKind};
 
@@ -133,6 +133,10 @@ impl Reporter for Terminal {
                 lines.push(" ".to_owned());
                 self.above(&lines)?;
             }
+            EventKind::RunStarted {
+                continues: Some(left),
+                ..
+            } if !self.drawing.quiet => self.above(&[goes_on(left)])?,
             EventKind::LeaseLost { error } | EventKind::JournalFailed { error } => {
                 self.above(&error::lines(error, None, &theme))?;
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::span;
+use crate::engine::{recovery::Interrupted, span};
 
 /// A time that was measured: `13s`, `2m 04s`.
 #[must_use]
@@ -32,6 +32,24 @@ pub fn stamp(ms: u64) -> String {
         seconds / 3600,
         seconds / 60 % 60,
         seconds % 60
+    )
+}
+
+/// What a run goes on with after another was interrupted.
+#[must_use]
+pub fn goes_on(left: &Interrupted) -> String {
+    let begun = left.intended.len() + left.applied.len() + left.removing.len();
+    let beyond = match left.beyond_this_run.len() {
+        0 => String::new(),
+        gone => format!(
+            "; {} of it not in this run's plan, left alone until `pipectl down`",
+            counted(gone, "step")
+        ),
+    };
+    format!(
+        "goes on where run {} was interrupted ({} half done{beyond})",
+        left.run,
+        counted(begun, "step")
     )
 }
 

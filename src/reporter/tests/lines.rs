@@ -323,3 +323,22 @@ async fn a_reporter_that_cannot_write_is_said_and_stops_nobody() {
     assert_eq!(failures[0].kind(), io::ErrorKind::StorageFull);
     assert_eq!(paper.text().lines().count(), events.len());
 }
+
+#[test]
+fn a_run_that_goes_on_after_another_says_so() {
+    use crate::engine::{EventKind, recovery::Interrupted};
+    let mut events = streams::noop();
+    if let EventKind::RunStarted { continues, .. } = &mut events[0].kind {
+        *continues = Some(Interrupted {
+            run: "01JC".to_owned(),
+            intended: vec!["kafka/cluster".into()],
+            applied: vec!["old/thing".into()],
+            removing: Vec::new(),
+            beyond_this_run: vec!["old/thing".into()],
+        });
+    }
+    assert_snapshot!(plain(&events[..1], false, false), @r"
+    00:00:00 up        streaming sandbox default run 01JD
+    00:00:00           goes on where run 01JC was interrupted (2 steps half done; 1 step of it not in this run's plan, left alone until `pipectl down`)
+    ");
+}

@@ -206,7 +206,7 @@ fn down_finished() {
 #[test]
 fn down_with_something_left() {
     assert_snapshot!(result(&streams::down_left(), false), @r"
-    streaming is not gone: 1 step failed, 1 thing left                        1m 00s
+    streaming is not gone: 1 step failed, 1 thing left, 1 thing not checked   1m 00s
 
       checked        54 things over Kubernetes (31 kinds), Helm releases
       gone           52
