@@ -1,10 +1,10 @@
 //! The stand-in for the Spark operator 2.5.2 of the Kubeflow project, and for `spark-submit` and the driver program.
 //!
-//! - [`instances`]: which operators run: a controller or a webhook lives as long as a pod of its Deployment is ready.
-//! - [`controller`]: the operator's controller, with its states in [`state`].
-//! - [`conf`], [`driver`]: what `spark-submit` makes of an application.
-//! - [`program`]: the driver program, which makes executors once its pod runs, whether an operator lives or not.
-//! - [`webhook`]: the admission endpoints, reached by the real API server.
+//! - `instances`: which operators run: a controller or a webhook lives as long as a pod of its Deployment is ready.
+//! - `controller`: the operator's controller, with its states in `state`.
+//! - `conf`, `driver`: what `spark-submit` makes of an application.
+//! - `program`: the driver program, which makes executors once its pod runs, whether an operator lives or not.
+//! - `webhook`: the admission endpoints, reached by the real API server.
 
 mod application;
 mod conf;
