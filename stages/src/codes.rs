@@ -48,6 +48,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "correct the topic in the pipeline file; to shrink one, delete it and make it again",
     ),
     (
+        "KFK005",
+        "Claims of an earlier Kafka of the same name are still there. Their volumes name the old cluster, and every new broker would end with \"Invalid cluster.id\".",
+        "delete the claims if nobody needs their data, or give the new Kafka another name",
+    ),
+    (
         "POD001",
         "A pod's image cannot be pulled.",
         "check the image's name and tag and whether the nodes may pull it: mirrors.images, pull secrets, the network",

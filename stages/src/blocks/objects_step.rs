@@ -44,7 +44,12 @@ pub trait Wants: Send + Sync {
         json!({})
     }
 
-    /// How one live object is. `wanted` is what was rendered.
+    /// What must hold before anything is applied; a plan asks the same. Reads only.
+    async fn check(&self, _cx: &StepContext, _objects: &[Value]) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    /// How one live object is.
     async fn judge(&self, cx: &StepContext, live: &Arc<Value>) -> Result<Health, StepError> {
         judge_with_pods(cx, live).await
     }
@@ -119,6 +124,7 @@ impl<W: Wants + 'static> Step for ObjectsStep<W> {
 
     async fn ensure(&self, cx: &StepContext, _: &Observation) -> Result<Outcome, StepError> {
         let (set, objects) = self.set(cx).await?;
+        self.wants.check(cx, &objects).await?;
         let applied = set.ensure(cx).await?;
         Ok(Outcome {
             change: applied.change,
@@ -172,7 +178,10 @@ impl<W: Wants + 'static> Step for ObjectsStep<W> {
 
     async fn diff(&self, cx: &StepContext) -> Result<Vec<Difference>, StepError> {
         match self.set(cx).await {
-            Ok((set, _)) => set.diff(cx).await,
+            Ok((set, objects)) => {
+                self.wants.check(cx, &objects).await?;
+                set.diff(cx).await
+            }
             Err(error) if error.code == NOT_SERVED => Ok(vec![Difference {
                 resource: self.row.title.clone(),
                 field: None,

@@ -3,6 +3,7 @@
 //! All three are applied as soon as their kinds are served and their namespace is there: the operator's pods may still
 //! be starting. The addresses of clients come from one place, `pipectl_config::Kafka`.
 
+mod claims;
 pub mod readiness;
 pub mod removal;
 pub mod render;
@@ -170,6 +171,13 @@ impl Wants for Part {
             PartOf::Cluster => vec![render::cluster(kafka, strimzi, version)],
             PartOf::Topics => render::topics(kafka, version),
         }))
+    }
+
+    async fn check(&self, cx: &StepContext, _: &[Value]) -> Result<(), StepError> {
+        match (self.kafka(), self.part) {
+            (Some(kafka), PartOf::NodePools | PartOf::Cluster) => claims::check(cx, kafka).await,
+            _ => Ok(()),
+        }
     }
 
     fn summary(&self, objects: &[Value]) -> String {

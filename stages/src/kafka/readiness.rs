@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Label with the node pool of a pod.
-const POOL_LABEL: &str = "strimzi.io/pool-name";
+pub(super) const POOL_LABEL: &str = "strimzi.io/pool-name";
 
 /// How the cluster is. Pods are looked at only while it isn't ready.
 ///

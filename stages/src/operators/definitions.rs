@@ -99,8 +99,11 @@ impl Wants for OfChart {
             )
             .with_hint("check the chart's name and version: is it the operator's own chart?"));
         }
-        check_stored_versions(cx, &crds).await?;
         Ok(crds)
+    }
+
+    async fn check(&self, cx: &StepContext, objects: &[Value]) -> Result<(), StepError> {
+        check_stored_versions(cx, objects).await
     }
 
     /// CRDs that somebody else installed serve as well; they are neither changed nor deleted.

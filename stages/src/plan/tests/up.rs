@@ -319,3 +319,16 @@ async fn a_refused_object_names_the_refusal_and_keeps_what_was_applied() {
             .contains("kubectl delete service -n was was-service")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn old_claims_are_found_before_anything_of_kafka_is_applied() {
+    let loaded = streaming(&[]);
+    let mut world = World::default();
+    world.cluster.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kafka"}, "status": {"phase": "Active"}}));
+    world.cluster.put(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {
+        "name": "data-0-streaming-cluster-broker-pool-0", "namespace": "kafka",
+        "labels": {"strimzi.io/cluster": "streaming-cluster", "strimzi.io/pool-name": "broker-pool"}}}));
+    let error = world.up(&up(&loaded)).await.unwrap_err();
+    assert_eq!(error.code, "KFK005");
+    assert!(world.cluster.all("KafkaNodePool").is_empty());
+}
