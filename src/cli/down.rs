@@ -1,6 +1,6 @@
 //! `pipectl down`: takes an environment away and proves that nothing is left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use pipectl_stages::{
@@ -30,9 +30,6 @@ use crate::{
 
 /// How many lists are under way at once when an environment is looked for by its labels.
 const LISTS_AT_ONCE: usize = 16;
-
-/// How many kinds are named when `down` says what it removes.
-const KINDS_NAMED: usize = 5;
 
 /// Runs it.
 ///
@@ -199,17 +196,35 @@ fn refused(owner: &Owner, why: &str) -> Failure {
         .hint("give --yes")
 }
 
-/// What is going to be removed: the kinds that there are most of by name, the rest as a number.
+/// What a person cares about most when it goes, in order: kind, one of it, several of it.
+const WEIGHTY: &[(&str, &str, &str)] = &[
+    ("Kafka", "Kafka cluster", "Kafka clusters"),
+    ("KafkaTopic", "topic", "topics"),
+    ("PersistentVolume", "volume", "volumes"),
+    ("SparkApplication", "Spark application", "Spark applications"),
+    ("Deployment", "deployment", "deployments"),
+    ("Helm release", "Helm release", "Helm releases"),
+    ("Namespace", "namespace", "namespaces"),
+];
+
+/// What is going to be removed: what weighs most by name, the rest as a number.
 fn in_words(inventory: &Inventory) -> String {
-    let counts = inventory.counts();
-    if counts.is_empty() {
+    let counts: BTreeMap<String, usize> = inventory.counts().into_iter().collect();
+    let total: usize = counts.values().sum();
+    if total == 0 {
         return "nothing that is known of; every kind is looked through again afterwards".to_owned();
     }
-    let named: Vec<String> =
-        counts.iter().take(KINDS_NAMED).map(|(kind, count)| format!("{count} {kind}")).collect();
-    let rest: usize = counts.iter().skip(KINDS_NAMED).map(|(_, count)| count).sum();
-    match rest {
-        0 => named.join(", "),
-        rest => format!("{} and {rest} more things", named.join(", ")),
+    let mut named = 0;
+    let mut words: Vec<String> = Vec::new();
+    for (kind, one, several) in WEIGHTY {
+        if let Some(count) = counts.get(*kind) {
+            named += count;
+            words.push(format!("{count} {}", if *count == 1 { one } else { several }));
+        }
+    }
+    match (words.is_empty(), total - named) {
+        (true, rest) => format!("{rest} things"),
+        (false, 0) => words.join(", "),
+        (false, rest) => format!("{} and {rest} more things", words.join(", ")),
     }
 }
