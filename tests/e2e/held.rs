@@ -1,0 +1,36 @@
+//! One environment, two runs: the second is told who holds it.
+
+use rustix::process::Signal;
+
+use crate::support::{TINY, World, tiny};
+
+#[test]
+fn of_two_runs_at_once_one_is_told_who_works_on_it() {
+    let world = World::new();
+    let sandbox = world.sandbox("contended");
+    let option = sandbox.option();
+    let slow = tiny("busybox:1").replace("annotations: {}", "annotations: {sandbox.pipectl.dev/start-after: 20m}");
+    let slow = world.file("slow.yaml", &slow);
+    let mut first = world.events(&["up", &slow, &option]).start();
+    first.until_step("step_waits", "workloads/web");
+
+    sandbox.count_anew();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("the host's name");
+    let host = host.trim();
+    for arguments in [["up", &slow], ["down", TINY], ["forget", TINY]] {
+        let command = world.pipectl(&arguments);
+        let command = match arguments[0] {
+            "up" => command.arg(&option),
+            _ => command.arg("--yes"),
+        };
+        command.exits(6).complains("STA020").says(host);
+    }
+    assert_eq!(sandbox.calls().writes(), [], "a run without the lease wrote something");
+    // Looking is always possible.
+    let status = world.pipectl(&["status", TINY, "-o", "json"]).exits(0).json();
+    assert_eq!(status["phase"], "coming_up", "{status:#}");
+
+    first.signal(Signal::INT);
+    first.wait().exits(130);
+    world.events(&["down", TINY, "--yes"]).exits(0);
+}

@@ -1,0 +1,121 @@
+//! A secret value goes to the cluster and nowhere else.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use crate::support::{Kind, World, tiny};
+
+/// Not a word that occurs by chance, and its form in a Secret's `data`.
+const VALUE: &str = "Zq7-violet-anvil-93x";
+const ENCODED: &str = "WnE3LXZpb2xldC1hbnZpbC05M3g=";
+
+#[test]
+fn secret_values_are_nowhere_but_in_the_cluster() {
+    let world = World::new();
+    let sandbox = world.sandbox("secretive");
+    // As a Secret of the cluster, and as a value of a chart, which goes through helm.
+    let text = tiny("busybox:1").replace(
+        "  workloads:\n",
+        r"  secrets:
+    - name: token
+      namespace: tiny
+      data:
+        token: {env: PIPELINE_TOKEN}
+  workloads:
+    - name: operator
+      namespace: tiny
+      charts:
+        - name: extra
+          repo: https://strimzi.io/charts/
+          chart: strimzi-kafka-operator
+          version: 1.2.0
+          secretValues:
+            - path: extra.token
+              secretRef: {env: PIPELINE_TOKEN}
+",
+    );
+    let file = world.file("secret.yaml", &text);
+    let up = ["-vv", "up", &file, &sandbox.option()];
+
+    // Without the value nothing is made up, and nothing is waited for.
+    let without = world.events(&up).exits(1);
+    assert!(without.events().failures().iter().any(|(_, code)| code == "SEC001"), "{}", without.described());
+
+    let (seen, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let done = AtomicBool::new(false);
+    let run = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                seen.fetch_or(in_any_command_line(), Ordering::Relaxed);
+                looks.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        });
+        let run = world.events(&up).env("PIPELINE_TOKEN", VALUE).run();
+        done.store(true, Ordering::Relaxed);
+        run
+    });
+    let run = run.exits(0);
+    assert!(!seen.load(Ordering::Relaxed), "the value stood in a command line");
+    assert!(looks.load(Ordering::Relaxed) > 20, "nobody looked at the command lines");
+    for text in [&run.stdout, &run.stderr] {
+        assert!(!text.contains(VALUE) && !text.contains(ENCODED), "the value was printed\n{}", run.described());
+    }
+
+    // It arrived.
+    let cluster = sandbox.cluster();
+    let secret = cluster.get(Kind::SECRET, "tiny", "token").expect("the Secret");
+    assert_eq!(secret["data"]["token"], ENCODED);
+    // An unchanged value is no change; a changed one is.
+    sandbox.count_anew();
+    world.events(&["up", &file, &sandbox.option()]).env("PIPELINE_TOKEN", VALUE).exits(0);
+    assert_eq!(sandbox.calls().writes(), []);
+    assert_eq!(sandbox.calls().helm().count(), 0);
+
+    for command in [vec!["status", "tiny"], vec!["status", "tiny", "-o", "json"], vec!["list", "-o", "yaml"]] {
+        let shown = world.pipectl(&command).env("PIPELINE_TOKEN", VALUE).exits(0);
+        assert!(!shown.stdout.contains(VALUE) && !shown.stdout.contains(ENCODED), "{}", shown.described());
+    }
+    // The sandbox's own store is the cluster, and the pipeline file of the user's is not among what is looked at.
+    let store = sandbox.directory().join("etcd");
+    let mut searched = 0;
+    for place in ["state", "cache", "config", "home"] {
+        search(&world.root().join(place), &store, &mut searched);
+    }
+    assert!(searched > 10, "only {searched} files were looked at");
+    world.events(&["down", "tiny", "--yes"]).exits(0);
+    search(&world.state().join("history"), &store, &mut searched);
+}
+
+/// Whether the value stands in the command line of any process.
+fn in_any_command_line() -> bool {
+    fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        contains(&line, VALUE) || contains(&line, ENCODED)
+    })
+}
+
+fn search(directory: &Path, except: &Path, searched: &mut usize) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path == except {
+            continue;
+        }
+        if path.is_dir() {
+            search(&path, except, searched);
+        } else if let Ok(content) = fs::read(&path) {
+            *searched += 1;
+            for form in [VALUE, ENCODED] {
+                assert!(!contains(&content, form), "the value stands in {}", path.display());
+            }
+        }
+    }
+}
+
+fn contains(haystack: &[u8], needle: &str) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
