@@ -8,9 +8,12 @@
 
 use std::process::ExitCode;
 
+use pipectl_sandbox::aws::AwsSettings;
 use pipectl_sandbox::{Sandbox, SandboxError, StartOptions, shell_exports, supervise};
+use tokio_util::sync::CancellationToken;
 
-const USAGE: &str = "pipectl-sandbox install|start|stop|status|env|reset|counters|faults [JSON] [--name N] [--nodes N] [--api-port P]";
+const USAGE: &str = "pipectl-sandbox install|start|stop|status|env|reset|counters|faults [JSON] [--name N] [--nodes N] [--api-port P]
+       pipectl-sandbox aws [--port P] [--scale X] [--seed N] [--file F] [--region R]   the simulated AWS alone";
 
 fn main() -> ExitCode {
     let args: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
@@ -30,7 +33,11 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    match runtime.block_on(command(&args)) {
+    let result = match args.first().map(String::as_str) {
+        Some("aws") => runtime.block_on(aws(&args)),
+        _ => runtime.block_on(command(&args)),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error[{}]: {error}", error.code());
@@ -41,6 +48,41 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The simulated AWS alone, until SIGINT.
+async fn aws(args: &[String]) -> Result<(), SandboxError> {
+    let value = |name: &str| {
+        let at = args.iter().position(|arg| arg == name)?;
+        args.get(at + 1)
+    };
+    let mut settings = AwsSettings::default();
+    if let Some(port) = value("--port").and_then(|port| port.parse().ok()) {
+        settings.port = port;
+    }
+    if let Some(scale) = value("--scale").and_then(|scale| scale.parse().ok()) {
+        settings.time_scale = scale;
+    }
+    settings.seed = value("--seed").and_then(|seed| seed.parse().ok());
+    settings.file = value("--file").map(std::path::PathBuf::from);
+    let shutdown = CancellationToken::new();
+    let aws = pipectl_sandbox::aws::serve(settings, shutdown.clone()).await?;
+    let keys = aws.credentials();
+    let region = value("--region").map_or("us-west-2", String::as_str);
+    let variables = [
+        ("AWS_ENDPOINT_URL", aws.endpoint()),
+        ("AWS_ACCESS_KEY_ID", &keys.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", &keys.secret_access_key),
+        ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    print!("{}", shell_exports(&variables));
+    let _ = std::io::Write::flush(&mut std::io::stdout());
+    let _ = tokio::signal::ctrl_c().await;
+    shutdown.cancel();
+    Ok(())
 }
 
 async fn command(args: &[String]) -> Result<(), SandboxError> {

@@ -1,0 +1,28 @@
+//! Amazon EKS: clusters, node groups, add-ons, access.
+
+use serde::{Deserialize, Serialize};
+
+use crate::aws::service::{Protocol, Service};
+use crate::aws::world::scene::Scene;
+
+pub(crate) const SERVICE: Service = Service {
+    name: "eks",
+    protocol: Protocol::RestJson,
+    invalid: Some("InvalidParameterException"),
+    actions: &[],
+};
+
+/// What the service keeps.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct State {}
+
+/// What happens by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Event {}
+
+impl Event {
+    pub(crate) fn happen(self, _scene: &mut Scene<'_>) {
+        match self {}
+    }
+}
