@@ -14,7 +14,7 @@ use super::{
     call::{self, Call},
     codes,
     discovery::Resource,
-    errors::Failure,
+    errors::{self, Failure},
     item::{self, FIELD_MANAGER},
 };
 
@@ -28,7 +28,8 @@ impl KubernetesAdapter {
         let kind = Kind::of(object);
         let mut resource = self.resolve(&kind).await?;
         let asked = Instant::now();
-        let mut answer = self.apply_as(&resource, object, options).await;
+        let mut patch = patch_of(&resource, object, options)?;
+        let mut answer = self.change(&patch.clone().unless_unexplained()).await;
         if let Err(failure) = &answer
             && failure.is(PortErrorKind::NotServed)
         {
@@ -37,16 +38,28 @@ impl KubernetesAdapter {
                 .resolve_anew(&kind, asked)
                 .await?
                 .ok_or_else(|| not_served(&kind))?;
-            answer = self.apply_as(&resource, object, options).await;
+            patch = patch_of(&resource, object, options)?;
+            answer = self.change(&patch.clone().unless_unexplained()).await;
         }
         if let Err(failure) = &answer
             && failure.unexplained
-            && !options.dry_run
-            && self.renew_managed_fields(&resource, object).await?
         {
-            answer = self.apply_as(&resource, object, options).await;
+            if let Some(explained) = self.explain(&resource, object, &patch).await {
+                return Err(explained.error);
+            }
+            if !options.dry_run {
+                self.renew_managed_fields(&resource, object).await?;
+            }
+            // The object is well: so it is the server's own trouble, which may pass.
+            answer = self.change(&patch).await;
         }
-        let mut kept = answer?;
+        let mut kept: Value = serde_json::from_slice(&answer?).map_err(|source| {
+            errors::error(
+                PortErrorKind::Other,
+                codes::ANSWER_UNCLEAR,
+                source.to_string(),
+            )
+        })?;
         item::slim(&mut kept);
         if !options.dry_run {
             self.watches.note_applied(&resource, &kept);
@@ -54,62 +67,13 @@ impl KubernetesAdapter {
         Ok(kept)
     }
 
-    async fn apply_as(
-        &self,
-        resource: &Resource,
-        object: &Value,
-        options: ApplyOptions,
-    ) -> Result<Value, Failure> {
-        let mut body = object.clone();
-        // The version that is served may be another one than the object names.
-        body["apiVersion"] = resource.api_version().into();
-        if let Some(metadata) = body["metadata"].as_object_mut() {
-            metadata.remove("managedFields");
-            if !resource.namespaced {
-                metadata.remove("namespace");
-            }
-        }
-        let path = path_of(resource, &ObjectRef::of(object))
-            .map_err(|error| Failure::new(error.kind, codes::INVALID, error.cause))?;
-        let body = Bytes::from(body.to_string());
-        let query = format!(
-            "?fieldManager={FIELD_MANAGER}&fieldValidation=Strict{}",
-            if options.dry_run { "&dryRun=All" } else { "" }
-        );
-        let force = if options.force { "&force=true" } else { "" };
-        let call = Call::with(
-            Method::PATCH,
-            format!("{path}{query}{force}"),
-            call::APPLY,
-            body.clone(),
-        );
-        let answer = match self.change(&call).await {
-            Ok(answer) => answer,
-            Err(failure) if failure.unexplained => {
-                return Err(self.explain(resource, object, body, failure).await);
-            }
-            Err(failure) => return Err(failure),
-        };
-        serde_json::from_slice(&answer).map_err(|source| {
-            Failure::new(
-                PortErrorKind::Other,
-                codes::ANSWER_UNCLEAR,
-                source.to_string(),
-            )
-        })
-    }
-
     /// Server-side apply answers a field that the schema does not know with a 500 without a reason, like any Go error
     /// (k8s.io/apiserver, `structuredmerge.go`: "failed to create typed patch object"). A dry-run create of the same
-    /// object is refused with a typed reason in that case, before anything is looked up.
-    async fn explain(
-        &self,
-        resource: &Resource,
-        object: &Value,
-        body: Bytes,
-        failure: Failure,
-    ) -> Failure {
+    /// object is refused with a typed reason in that case, before anything is looked up. `None`: nothing is wrong with
+    /// the object.
+    async fn explain(&self, resource: &Resource, object: &Value, patch: &Call) -> Option<Failure> {
         let namespace = object["metadata"]["namespace"].as_str();
+        let (_, body) = patch.content.clone()?;
         let probe = Call::with(
             Method::POST,
             format!(
@@ -119,21 +83,19 @@ impl KubernetesAdapter {
             call::JSON,
             body,
         );
-        match self.transport.send(&probe).await {
-            Err(explained) if explained.is(PortErrorKind::Invalid) => explained,
-            _ => failure,
-        }
+        let answer = self.transport.send(&probe).await;
+        answer.err().filter(|why| why.is(PortErrorKind::Invalid))
     }
 
     /// An object that was applied in a version that is no longer served cannot be applied any more: the API server
     /// fails to convert its managed fields, again with a 500 without a reason (kubernetes/kubernetes, apiextensions
     /// converter, Kubernetes 1.35). The entries are moved to the version that is served, as long as nobody else writes
-    /// the object meanwhile. Answers whether there was anything to move.
+    /// the object meanwhile.
     async fn renew_managed_fields(
         &self,
         resource: &Resource,
         object: &Value,
-    ) -> Result<bool, PortError> {
+    ) -> Result<(), PortError> {
         let path = path_of(resource, &ObjectRef::of(object))?;
         // What cannot be read now leaves the apply's own failure as the answer.
         let Ok(current) = self
@@ -141,12 +103,12 @@ impl KubernetesAdapter {
             .json::<Value>(&Call::get(path.as_str()))
             .await
         else {
-            return Ok(false);
+            return Ok(());
         };
         let served = self.served(&resource.group, &resource.kind).await?;
         let versions = served.map(|served| served.versions).unwrap_or_default();
         let Some(patch) = managed_fields_patch(&current, resource, &versions) else {
-            return Ok(false);
+            return Ok(());
         };
         let call = Call::with(
             Method::PATCH,
@@ -159,8 +121,29 @@ impl KubernetesAdapter {
             "managed fields of a version that is gone are renewed"
         );
         self.change(&call).await?;
-        Ok(true)
+        Ok(())
     }
+}
+
+/// The object as an apply, in the version that is served, which may be another one than the object names.
+fn patch_of(resource: &Resource, object: &Value, options: ApplyOptions) -> Result<Call, PortError> {
+    let mut body = object.clone();
+    body["apiVersion"] = resource.api_version().into();
+    if let Some(metadata) = body["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+        if !resource.namespaced {
+            metadata.remove("namespace");
+        }
+    }
+    let path = path_of(resource, &ObjectRef::of(object))?;
+    let dry_run = if options.dry_run { "&dryRun=All" } else { "" };
+    let force = if options.force { "&force=true" } else { "" };
+    Ok(Call::with(
+        Method::PATCH,
+        format!("{path}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict{dry_run}{force}"),
+        call::APPLY,
+        Bytes::from(body.to_string()),
+    ))
 }
 
 /// `None` when every entry is in a version that is served.

@@ -76,6 +76,8 @@ pub(super) struct Call {
     pub path: String,
     pub accept: &'static str,
     pub content: Option<(&'static str, Bytes)>,
+    /// Whether a 500 without a reason is repeated like any other trouble of the server, or left to the caller.
+    pub repeats_unexplained: bool,
 }
 
 impl Call {
@@ -85,6 +87,7 @@ impl Call {
             path: path.into(),
             accept: JSON,
             content: None,
+            repeats_unexplained: true,
         }
     }
 
@@ -99,7 +102,14 @@ impl Call {
             path,
             accept: JSON,
             content: Some((kind, body)),
+            repeats_unexplained: true,
         }
+    }
+
+    /// A 500 without a reason comes back after the first attempt.
+    pub fn unless_unexplained(mut self) -> Self {
+        self.repeats_unexplained = false;
+        self
     }
 }
 
@@ -165,7 +175,11 @@ impl Transport {
                 ),
             };
             let wait = failure.retry_after.unwrap_or_else(|| jittered(pause));
-            if !failure.transient || attempt >= self.bounds.attempts || Instant::now() + wait >= end
+            let left_to_caller = failure.unexplained && !call.repeats_unexplained;
+            if !failure.transient
+                || left_to_caller
+                || attempt >= self.bounds.attempts
+                || Instant::now() + wait >= end
             {
                 return Err(failure);
             }

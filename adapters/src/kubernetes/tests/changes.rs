@@ -159,6 +159,11 @@ async fn an_unexplained_500_is_explained_by_a_dry_run_create() {
         .collect();
     assert_eq!(posts.len(), 1);
     assert!(posts[0].query.contains("dryRun=All"));
+    assert_eq!(
+        fake.count(&Method::PATCH, PATH, ""),
+        1,
+        "what is wrong with the object does not pass by asking again"
+    );
 }
 
 #[tokio::test]
