@@ -87,8 +87,8 @@ fn stage_lines(
         .saturating_sub(indent + console::measure_text_width(&time) + 2);
     // A stage that is waited for may take a second line; everything else fits or is cut.
     let wrapped = wrap(&words, room.max(10));
-    if stand == StageStand::Working && wrapped.len() == 2 {
-        let faint = theme.paint(Tone::Faint, &wrapped[1]);
+    if stand == StageStand::Working && wrapped.len() > 1 {
+        let faint = theme.paint(Tone::Faint, &wrapped[1..].join(" "));
         let second = format!("{}{faint}", " ".repeat(indent));
         return vec![format!("{start}{}", wrapped[0]), theme.ends(&second, &time)];
     }

@@ -79,7 +79,8 @@ fn up_under_way_on_a_narrow_terminal() {
     pipectl up  streaming  sandbox d… 47s of ~3m 10s
 
       ✔ strimzi    11 definitions, strimzi-kafk… 20s
-      ◐ kafka      brokers 1/3, cont… 45s of ~2m 50s
+      ◐ kafka      brokers 1/3,
+                   controllers 3/3 ·… 45s of ~2m 50s
       ✔ spark      spark-operator 2.5.2          31s
       ◐ workloads  deployment was: 0 of
                    2 pods ready          39s of ~40s
