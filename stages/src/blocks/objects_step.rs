@@ -73,7 +73,8 @@ pub async fn judge_with_pods(cx: &StepContext, live: &Arc<Value>) -> Result<Heal
     if health.is_ready() || !pods::makes_pods(live) {
         return Ok(health);
     }
-    pods::explain(cx, health, namespace, pods::selected_by(live)).await
+    let patience = pods::patience(cx, [live.as_ref()]);
+    pods::explain(cx, health, namespace, patience, pods::selected_by(live)).await
 }
 
 /// A step that applies a set of objects and waits until every one of them works.

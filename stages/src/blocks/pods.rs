@@ -43,6 +43,7 @@ pub async fn explain(
     cx: &StepContext,
     health: Health,
     namespace: &str,
+    patience: Patience,
     belongs: impl Fn(&Value) -> bool,
 ) -> Result<Health, StepError> {
     let Health::InProgress { words, count } = health else {
@@ -50,7 +51,7 @@ pub async fn explain(
     };
     let pods = in_namespace(cx, namespace).await?;
     let own = pods.iter().map(AsRef::as_ref).filter(|pod| belongs(pod));
-    Ok(match worst(own, Timestamp::now(), &Patience::default()) {
+    Ok(match worst(own, Timestamp::now(), &patience) {
         Some((name, Health::InProgress { words: why, .. })) => Health::InProgress {
             words: format!("{words} · pod {name}: {why}"),
             count,
@@ -61,6 +62,35 @@ pub async fn explain(
         }
         Some((_, Health::Ready(_))) | None => Health::InProgress { words, count },
     })
+}
+
+/// The patience with the pods of objects: trouble counts from the run's start on, and pods older than the objects'
+/// newest form are about to be replaced.
+#[must_use]
+pub fn patience<'a>(cx: &StepContext, made_by: impl IntoIterator<Item = &'a Value>) -> Patience {
+    Patience {
+        not_before: run_started(&cx.run),
+        replaced_before: made_by.into_iter().filter_map(written).max(),
+        ..Patience::default()
+    }
+}
+
+/// When a run began: its id is a UUID of version 7, which begins with the time. Without a run (one look, nobody waits)
+/// there is none, and what is seen counts from its own beginning.
+fn run_started(run: &str) -> Option<Timestamp> {
+    let stamp = uuid::Uuid::parse_str(run).ok()?.get_timestamp()?;
+    let (seconds, _) = stamp.to_unix();
+    Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
+}
+
+/// When an object's content was last written, as its managed fields say; its status does not count.
+fn written(object: &Value) -> Option<Timestamp> {
+    let entries = object["metadata"]["managedFields"].as_array()?;
+    entries
+        .iter()
+        .filter(|entry| entry["subresource"].as_str().unwrap_or_default().is_empty())
+        .filter_map(|entry| entry["time"].as_str()?.parse().ok())
+        .max()
 }
 
 /// Whether a pod is one that the workload's selector means.
@@ -75,4 +105,32 @@ pub fn makes_pods(object: &Value) -> bool {
         object["kind"].as_str(),
         Some("Deployment" | "StatefulSet" | "DaemonSet" | "Job")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_knows_when_it_began() {
+        let started = run_started("01936d80-0000-7000-8000-000000000000").unwrap();
+        assert_eq!(started.as_millisecond() / 1000, 0x0193_6d80_0000 / 1000);
+        assert_eq!(run_started(""), None);
+        assert_eq!(run_started("run-1"), None);
+    }
+
+    #[test]
+    fn only_writes_of_the_content_count() {
+        let object = json!({"metadata": {"managedFields": [
+            {"manager": "pipectl", "time": "2026-01-01T00:00:10Z"},
+            {"manager": "helm", "time": "2026-01-01T00:00:20Z"},
+            {"manager": "controller", "subresource": "status", "time": "2026-01-01T00:00:30Z"}]}});
+        assert_eq!(
+            written(&object).unwrap().to_string(),
+            "2026-01-01T00:00:20Z"
+        );
+        assert_eq!(written(&json!({})), None);
+    }
 }

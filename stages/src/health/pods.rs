@@ -18,6 +18,10 @@ pub struct Patience {
     pub creation: Duration,
     /// Restarts of a container that crashes again and again.
     pub restarts: u32,
+    /// Trouble is counted from here on at the earliest: what was mended before a run gets its time in that run.
+    pub not_before: Option<Timestamp>,
+    /// Pods made before this are about to be replaced: their trouble is not lasting.
+    pub replaced_before: Option<Timestamp>,
 }
 
 impl Default for Patience {
@@ -27,6 +31,31 @@ impl Default for Patience {
             scheduling: Duration::from_secs(300),
             creation: Duration::from_secs(90),
             restarts: 5,
+            not_before: None,
+            replaced_before: None,
+        }
+    }
+}
+
+impl Patience {
+    /// Whether a time is longer ago than this bound, counted from `not_before` at the earliest.
+    fn over(&self, since: Option<&str>, now: Timestamp, bound: Duration) -> bool {
+        let since = since.and_then(|text| text.parse::<Timestamp>().ok());
+        since
+            .map(|start| self.not_before.map_or(start, |floor| floor.max(start)))
+            .is_some_and(|start| {
+                now.duration_since(start)
+                    .try_into()
+                    .is_ok_and(|age: Duration| age > bound)
+            })
+    }
+
+    /// Whether something happened within the time that counts; what says no time counts.
+    fn counts(&self, happened: Option<&str>) -> bool {
+        let happened = happened.and_then(|text| text.parse::<Timestamp>().ok());
+        match (happened, self.not_before) {
+            (Some(happened), Some(floor)) => happened >= floor,
+            _ => true,
         }
     }
 }
@@ -46,7 +75,7 @@ pub fn judge(pod: &Value, now: Timestamp, patience: &Patience) -> Health {
             .into_iter()
             .find(|words| !words.is_empty())
             .unwrap_or("no node");
-        if older(
+        if patience.over(
             pod["metadata"]["creationTimestamp"].as_str(),
             now,
             patience.scheduling,
@@ -122,7 +151,7 @@ fn judge_container(
         ),
         "ImagePullBackOff" | "ErrImagePull" | "ErrImageNeverPull" => {
             let words = if message.is_empty() { reason } else { message };
-            if older(since, now, patience.image) {
+            if patience.over(since, now, patience.image) {
                 lasting(
                     "POD001",
                     format!("image {image} cannot be pulled: {words}"),
@@ -134,7 +163,8 @@ fn judge_container(
         }
         "CrashLoopBackOff" => {
             let why = ended_words(last);
-            if restarts >= u64::from(patience.restarts) {
+            let counts = patience.counts(last["finishedAt"].as_str());
+            if restarts >= u64::from(patience.restarts) && counts {
                 let code = if last_reason == "OOMKilled" {
                     "POD004"
                 } else {
@@ -156,7 +186,7 @@ fn judge_container(
             }
         }
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
-            if older(since, now, patience.creation) {
+            if patience.over(since, now, patience.creation) {
                 lasting(
                     "POD007",
                     format!("container {name} cannot be created: {message}"),
@@ -227,16 +257,6 @@ fn line(pod: &Value, words: &str) -> String {
     )
 }
 
-fn older(since: Option<&str>, now: Timestamp, bound: Duration) -> bool {
-    since
-        .and_then(|text| text.parse::<Timestamp>().ok())
-        .is_some_and(|start| {
-            now.duration_since(start)
-                .try_into()
-                .is_ok_and(|age: Duration| age > bound)
-        })
-}
-
 /// Whether a set of labels satisfies a workload's `spec.selector` (or a service's plain map).
 #[must_use]
 pub fn selects(selector: &Value, labels: &Value) -> bool {
@@ -266,8 +286,14 @@ pub fn worst<'a>(
             .as_str()
             .unwrap_or_default()
             .to_owned();
+        let created = pod["metadata"]["creationTimestamp"].as_str();
+        let created = created.and_then(|text| text.parse::<Timestamp>().ok());
+        let old = created.zip(patience.replaced_before);
         match judge(pod, now, patience) {
             Health::Ready(_) => {}
+            Health::Failed(trouble) if old.is_some_and(|(created, applied)| created < applied) => {
+                found.get_or_insert((name, Health::waiting(trouble.cause)));
+            }
             failed @ Health::Failed(_) => return Some((name, failed)),
             // "starting" says less than any other words.
             waiting @ Health::InProgress { .. } => {
@@ -395,6 +421,45 @@ mod tests {
         assert!(
             matches!(judge(&failed, at(1), &patience), Health::Failed(trouble) if trouble.cause == "Error, exit code 1")
         );
+    }
+
+    #[test]
+    fn what_was_mended_before_the_run_gets_its_time() {
+        let stuck = waiting_for("ImagePullBackOff", 0, json!({}));
+        let patience = Patience {
+            not_before: Some(at(580)),
+            ..Patience::default()
+        };
+        assert!(matches!(
+            judge(&stuck, at(600), &patience),
+            Health::InProgress { .. }
+        ));
+        assert!(matches!(
+            judge(&stuck, at(700), &patience),
+            Health::Failed(_)
+        ));
+        let ended = |second: &str| json!({"reason": "Error", "exitCode": 1, "finishedAt": format!("2026-01-01T00:{second}Z")});
+        let before = waiting_for("CrashLoopBackOff", 9, ended("09:00"));
+        assert!(matches!(
+            judge(&before, at(600), &patience),
+            Health::InProgress { .. }
+        ));
+        let again = waiting_for("CrashLoopBackOff", 9, ended("09:50"));
+        assert!(matches!(
+            judge(&again, at(600), &patience),
+            Health::Failed(_)
+        ));
+    }
+
+    #[test]
+    fn pods_that_are_about_to_be_replaced_do_not_fail_a_rollout() {
+        let stuck = waiting_for("ImagePullBackOff", 0, json!({}));
+        let patience = Patience {
+            replaced_before: Some(at(500)),
+            ..Patience::default()
+        };
+        let (_, health) = worst([&stuck], at(600), &patience).unwrap();
+        assert!(matches!(health, Health::InProgress { .. }));
     }
 
     #[test]

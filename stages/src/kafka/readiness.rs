@@ -9,14 +9,16 @@ use pipectl_kinds::strimzi::CLUSTER_LABEL;
 use serde_json::Value;
 
 use crate::{
-    blocks::pods::{explain, in_namespace, of_namespace},
+    blocks::pods::{explain, in_namespace, of_namespace, patience},
     context::StepContext,
     error::StepError,
     health::{
         Health, condition, judge,
         pods::{Patience, worst},
     },
-    objects::removal::list,
+    kafka::GROUP,
+    objects::{remaining, removal::list},
+    ports::objects::Kind,
 };
 
 /// Label with the node pool of a pod.
@@ -49,7 +51,17 @@ pub async fn cluster(
         .map(AsRef::as_ref)
         .filter(|pod| pod["metadata"]["labels"][CLUSTER_LABEL] == kafka.name.as_str())
         .collect();
-    Ok(while_starting(kafka, &own, &words, Timestamp::now()))
+    // A change of a pool replaces pods just as one of the cluster does.
+    let pools = remaining(cx, &Kind::new(GROUP, "", "KafkaNodePool")).await?;
+    let makers = pools.iter().chain([live]).map(AsRef::as_ref);
+    let patience = patience(cx, makers);
+    Ok(while_starting(
+        kafka,
+        &own,
+        &words,
+        Timestamp::now(),
+        &patience,
+    ))
 }
 
 /// How a node pool is: the operator has seen it, and its pod set has every pod in its newest form and ready. The pool's
@@ -81,7 +93,8 @@ pub async fn node_pool(
         set.map(AsRef::as_ref),
         u32::try_from(wanted).unwrap_or(u32::MAX),
     );
-    explain(cx, health, &kafka.namespace, |pod| {
+    let patience = patience(cx, [live.as_ref()]);
+    explain(cx, health, &kafka.namespace, patience, |pod| {
         let labels = &pod["metadata"]["labels"];
         labels[CLUSTER_LABEL] == kafka.name.as_str() && labels[POOL_LABEL] == pool
     })
@@ -117,7 +130,13 @@ fn pod_set(set: Option<&Value>, wanted: u32) -> Health {
 }
 
 /// The health of a cluster that isn't ready yet, from its pods.
-fn while_starting(kafka: &Kafka, pods: &[&Value], status_words: &str, now: Timestamp) -> Health {
+fn while_starting(
+    kafka: &Kafka,
+    pods: &[&Value],
+    status_words: &str,
+    now: Timestamp,
+    patience: &Patience,
+) -> Health {
     let ready_in = |role: NodePoolRole| {
         let pools: Vec<&str> = kafka
             .node_pools
@@ -142,7 +161,7 @@ fn while_starting(kafka: &Kafka, pods: &[&Value], status_words: &str, now: Times
     let (all_brokers, all_controllers) = (kafka.brokers(), kafka.controllers());
     let counts =
         format!("brokers {brokers}/{all_brokers}, controllers {controllers}/{all_controllers}");
-    let words = match worst(pods.iter().copied(), now, &Patience::default()) {
+    let words = match worst(pods.iter().copied(), now, patience) {
         Some((name, Health::Failed(mut trouble))) => {
             trouble.cause = format!("pod {name}: {}", trouble.cause);
             return Health::Failed(trouble);
@@ -180,7 +199,13 @@ mod tests {
         ];
         let pods: Vec<&Value> = pods.iter().collect();
         assert_eq!(
-            while_starting(&kafka, &pods, "not ready yet", Timestamp::UNIX_EPOCH),
+            while_starting(
+                &kafka,
+                &pods,
+                "not ready yet",
+                Timestamp::UNIX_EPOCH,
+                &Patience::default()
+            ),
             Health::counting(
                 "brokers 1/3, controllers 1/3 · pod kafka-broker-pool-1: pulling image",
                 2,
@@ -216,6 +241,7 @@ mod tests {
             &[],
             "the operator has not looked at it yet",
             Timestamp::UNIX_EPOCH,
+            &Patience::default(),
         );
         assert_eq!(
             health,

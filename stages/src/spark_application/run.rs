@@ -309,7 +309,8 @@ impl Step for Run {
                 )
             }
             health => {
-                pods::explain(cx, health, &self.app.namespace, |pod| {
+                let patience = pods::patience(cx, [live.as_ref()]);
+                pods::explain(cx, health, &self.app.namespace, patience, |pod| {
                     let phase = pod["status"]["phase"].as_str();
                     pod["metadata"]["labels"][APP_LABEL] == self.app.name.as_str()
                         && matches!(phase, Some("Pending" | "Running"))
