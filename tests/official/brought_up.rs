@@ -26,14 +26,24 @@ async fn up_and_down(release: &Release) {
     let strimzi = format!("strimzi.version={}", release.strimzi);
     let kafka = format!("kafka.version={}", release.kafka);
     temporary.succeeds(&[
-        "up", "--sandbox=brought-up", "--set", &strimzi, "--set", &kafka,
+        "up",
+        "--sandbox=brought-up",
+        "--set",
+        &strimzi,
+        "--set",
+        &kafka,
     ]);
 
     let api = temporary.connect().await;
     // Ours know nothing of bridges: so these are the official ones, whole and established.
     for official in definitions(&reference, &format!("strimzi-{}", release.strimzi)) {
         let live = api.get(&ObjectRef::of(&official)).await.unwrap().unwrap();
-        assert_eq!(versions(&live), versions(&official), "{}", ObjectRef::of(&official));
+        assert_eq!(
+            versions(&live),
+            versions(&official),
+            "{}",
+            ObjectRef::of(&official)
+        );
     }
     let kafka = ObjectRef {
         kind: Kind::new("kafka.strimzi.io", "", "Kafka"),
@@ -41,12 +51,19 @@ async fn up_and_down(release: &Release) {
         name: "streaming-cluster".to_owned(),
     };
     let live = api.get(&kafka).await.unwrap().unwrap();
-    assert_eq!(live["apiVersion"], format!("kafka.strimzi.io/{}", release.api));
+    assert_eq!(
+        live["apiVersion"],
+        format!("kafka.strimzi.io/{}", release.api)
+    );
     assert_eq!(live["status"]["kafkaVersion"], release.kafka);
 
     temporary.succeeds(&["down", "--yes", "streaming"]);
     let (served, _) = api.all_served().await.unwrap();
-    let left = |group: &str| served.iter().any(|served| served.kind.group.ends_with(group));
+    let left = |group: &str| {
+        served
+            .iter()
+            .any(|served| served.kind.group.ends_with(group))
+    };
     assert!(!left("strimzi.io") && !left("sparkoperator.k8s.io"));
     temporary.end().await;
 }

@@ -9,10 +9,7 @@ use pipectl_config::Loaded;
 use pipectl_stages::{spark_operator, strimzi};
 use serde_json::{Value, json};
 
-use crate::{
-    pipelines::RELEASES,
-    support::reference,
-};
+use crate::{pipelines::RELEASES, support::reference};
 
 /// Keys of `values` that `known` has not, as dotted paths. What is empty, a list or a plain value in the chart may hold
 /// anything of the user's below it.
@@ -62,7 +59,12 @@ fn every_chart_value_is_one_that_the_official_chart_knows() {
             let (for_strimzi, for_spark) = set_values(&loaded);
             let at = format!("{name}: strimzi {}", release.strimzi);
             unknown(&at, &for_strimzi, &strimzi, &mut found);
-            unknown(&format!("{name}: spark-operator"), &for_spark, &spark, &mut found);
+            unknown(
+                &format!("{name}: spark-operator"),
+                &for_spark,
+                &spark,
+                &mut found,
+            );
         }
     }
     assert!(found.is_empty(), "the charts don't know {found:?}");
@@ -74,11 +76,17 @@ fn mirrors_and_namespaces_reach_the_charts() {
     let (_, rich) = RELEASES[2].pipelines().swap_remove(1);
     let (for_strimzi, for_spark) = set_values(&rich);
     assert_eq!(for_strimzi["watchNamespaces"], json!(["events"]));
-    assert_eq!(for_strimzi["defaultImageRegistry"], "registry.example.com:5000");
+    assert_eq!(
+        for_strimzi["defaultImageRegistry"],
+        "registry.example.com:5000"
+    );
     assert_eq!(for_strimzi["defaultImageRepository"], "mirror/strimzi");
     assert_eq!(for_strimzi["replicas"], 2);
     assert_eq!(for_spark["spark"]["jobNamespaces"], json!(["jobs"]));
-    assert_eq!(for_spark["image"]["repository"], "mirror/kubeflow/spark-operator/controller");
+    assert_eq!(
+        for_spark["image"]["repository"],
+        "mirror/kubeflow/spark-operator/controller"
+    );
     assert_eq!(for_spark["controller"]["replicas"], 2);
 }
 

@@ -107,7 +107,12 @@ fn used(root: &Value, schema: &Value, name: &str, value: &Value, found: &mut BTr
             }
         }
     }
-    for word in schema["enum"].as_array().into_iter().flatten().chain([&schema["const"]]) {
+    for word in schema["enum"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .chain([&schema["const"]])
+    {
         if !word.is_null() && word == value {
             found.insert(format!("{name}={}", word.as_str().unwrap_or_default()));
         }
@@ -140,7 +145,12 @@ fn usable(root: &Value, schema: &Value, name: &str, found: &mut BTreeSet<String>
             usable(root, schema, name, found);
         }
     }
-    for word in schema["enum"].as_array().into_iter().flatten().chain([&schema["const"]]) {
+    for word in schema["enum"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .chain([&schema["const"]])
+    {
         if let Some(word) = word.as_str() {
             found.insert(format!("{name}={word}"));
         }
@@ -167,7 +177,10 @@ fn the_pipelines_set_every_option_of_kafka_and_of_spark_applications() {
     let (mut all, mut some) = (BTreeSet::new(), BTreeSet::new());
     for (name, place) in sections {
         let definition = &schema["$defs"][name];
-        assert!(definition["properties"].is_object(), "{name} is in the schema");
+        assert!(
+            definition["properties"].is_object(),
+            "{name} is in the schema"
+        );
         usable(&schema, definition, name, &mut all);
         for text in [RICH, LEAN, ZOOKEEPER] {
             let pipeline: Value = serde_norway::from_str(text).unwrap();

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use pipectl_adapters::kubernetes::KubernetesAdapter;
 use pipectl_config::Loaded;
 use pipectl_stages::{
-    PortError, PortErrorKind, rendered_objects,
+    PortError, PortErrorKind,
     ports::objects::{ApplyOptions, Kind, ObjectApi, ObjectRef},
+    rendered_objects,
     spark_application::render::{env_secret, env_secrets},
 };
 use serde_json::{Value, json};
@@ -25,12 +26,20 @@ const DRY: ApplyOptions = ApplyOptions {
 
 /// The kinds of custom resources that are rendered, with places that must refuse a field nobody knows.
 const CUSTOM: [(&str, &[&str]); 4] = [
-    ("Kafka", &["/spec", "/spec/kafka", "/spec/kafka/listeners/0"]),
+    (
+        "Kafka",
+        &["/spec", "/spec/kafka", "/spec/kafka/listeners/0"],
+    ),
     ("KafkaNodePool", &["/spec", "/spec/storage"]),
     ("KafkaTopic", &["/spec"]),
     (
         "SparkApplication",
-        &["/spec", "/spec/driver", "/spec/executor", "/spec/restartPolicy"],
+        &[
+            "/spec",
+            "/spec/driver",
+            "/spec/executor",
+            "/spec/restartPolicy",
+        ],
     ),
 ];
 
@@ -51,11 +60,11 @@ async fn strimzi_1_2_0_accepts_everything_that_is_rendered_for_it() {
 
 async fn hold_against(release: &Release) {
     let Some(reference) = reference() else { return };
-    let t0=std::time::Instant::now(); macro_rules! tick{($x:expr)=>{eprintln!("{:?} {}",t0.elapsed(),$x)}} let temporary = Temporary::new("official");
+    let temporary = Temporary::new("official");
     let api = temporary.start().await;
-    tick!("started"); let mut official = definitions(&reference, &format!("strimzi-{}", release.strimzi));
+    let mut official = definitions(&reference, &format!("strimzi-{}", release.strimzi));
     official.extend(definitions(&reference, SPARK));
-    tick!("parsed"); define(&api, &official).await; tick!("defined");
+    define(&api, &official).await;
 
     let kafka = api.served("kafka.strimzi.io", "Kafka").await.unwrap();
     let versions = kafka.unwrap().versions;
@@ -67,7 +76,7 @@ async fn hold_against(release: &Release) {
     let scopes = scopes(&api).await;
     let (mut refused, mut seen) = (Vec::new(), BTreeMap::<_, Vec<Value>>::new());
     for (name, loaded) in release.pipelines() {
-        tick!(name); let objects = objects(&loaded, release.api, &scopes);
+        let objects = objects(&loaded, release.api, &scopes);
         make_namespaces(&api, &loaded).await;
         for object in objects {
             if let Err(error) = api.apply(&object, DRY).await {
@@ -82,7 +91,7 @@ async fn hold_against(release: &Release) {
         release.strimzi,
         refused.join("\n")
     );
-    tick!("negatives"); for (kind, places) in CUSTOM {
+    for (kind, places) in CUSTOM {
         let example = &seen[kind][0];
         for place in places {
             assert_refused(&api, &spoiled(example, place, "nobodyKnowsThis", json!(1))).await;
@@ -97,7 +106,7 @@ async fn hold_against(release: &Release) {
     } else {
         api.apply(&moved, DRY).await.unwrap();
     }
-    tick!("ending"); temporary.end().await; tick!("ended");
+    temporary.end().await;
 }
 
 /// Everything that is rendered, and the Secrets of applications with a stand-in for each value.
