@@ -172,7 +172,12 @@ pub struct DownArgs {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default", value_name = "SANDBOX")]
     pub sandbox: Option<String>,
     /// Find the environment in this cluster, even when its local record is lost.
-    #[arg(long, value_name = "FILE", conflicts_with = "sandbox", requires = "context")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "sandbox",
+        requires = "context"
+    )]
     pub kubeconfig: Option<PathBuf>,
     /// The context of `--kubeconfig`.
     #[arg(long, value_name = "NAME", requires = "kubeconfig")]
@@ -303,7 +308,12 @@ pub struct ForgetArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SandboxName {
     /// The sandbox's name; several may run side by side.
-    #[arg(long, env = "PIPECTL_SANDBOX", default_value = "default", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "PIPECTL_SANDBOX",
+        default_value = "default",
+        value_name = "NAME"
+    )]
     pub name: String,
 }
 
@@ -400,7 +410,8 @@ pub enum SandboxCommand {
 
 /// A duration with its unit, e.g. `90s`, `40m`, `1h30m`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration =
-        text.parse().map_err(|_| "give a number with its unit, e.g. 90s, 40m or 1h30m".to_owned())?;
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "give a number with its unit, e.g. 90s, 40m or 1h30m".to_owned())?;
     Duration::try_from(span).map_err(|_| "must not be negative".to_owned())
 }

@@ -41,7 +41,10 @@ pub fn run(command: &BlueprintCommand, output: Output) -> Result<Exit, Failure> 
                 .hint("check the path and its permissions")
             })?;
             output.line(format!("wrote {} files to {}", files.len(), dir.display()));
-            output.note(format!("next: edit {0}/pipeline.yaml, then pipectl up {0}/pipeline.yaml", dir.display()));
+            output.note(format!(
+                "next: edit {0}/pipeline.yaml, then pipectl up {0}/pipeline.yaml",
+                dir.display()
+            ));
         }
     }
     Ok(Exit::Ok)

@@ -54,14 +54,21 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
         )
         .hint("see `pipectl list`"));
     };
-    let owner = Owner { name: name.clone(), uid: uid.to_string() };
+    let owner = Owner {
+        name: name.clone(),
+        uid: uid.to_string(),
+    };
     let loaded = recorded.as_ref().and_then(standing::recorded_pipeline);
     let ports = access.ports(loaded.as_ref(), None)?;
     let before = inventory::take(&ports, &owner, &BTreeSet::new(), args.keep_data).await;
     confirm(args, &owner, &before, &place, output)?;
 
-    let failed = |error| state_failure("open the record of", &format!("environment {name}"), &error);
-    let lease = environment.lease(environment::lease_options(output)).await.map_err(failed)?;
+    let failed =
+        |error| state_failure("open the record of", &format!("environment {name}"), &error);
+    let lease = environment
+        .lease(environment::lease_options(output))
+        .await
+        .map_err(failed)?;
     let (journal, _) = environment.open(RunId::new(), &lease).map_err(failed)?;
     let mut journal = journal.with_redactor(access.redactor.clone());
     if journal.state().uid().is_none() {
@@ -75,8 +82,17 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
     }
     access.keep_kubeconfig(&environment)?;
 
-    let options = DownOptions { keep_data: args.keep_data, before };
-    let graph = Graph::build(pipectl_stages::down(&options).into_iter().map(Task::Down).collect()).map_err(|error| run_report::graph_failure(&error))?;
+    let options = DownOptions {
+        keep_data: args.keep_data,
+        before,
+    };
+    let graph = Graph::build(
+        pipectl_stages::down(&options)
+            .into_iter()
+            .map(Task::Down)
+            .collect(),
+    )
+    .map_err(|error| run_report::graph_failure(&error))?;
     let request = RunRequest {
         pipeline: PipelineInfo {
             verb: Verb::Down,
@@ -105,11 +121,20 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
         lease,
         stop: super::up::bounded(stop, args.run.timeout),
     };
-    let reporting = Reporting { args: &args.run, global, output, show_checks: false };
+    let reporting = Reporting {
+        args: &args.run,
+        global,
+        output,
+        show_checks: false,
+    };
     let mut end = reporting.run(request, access.cancel()).await?;
     if let Some(lease) = end.lease.take() {
         environment.archive(lease).map_err(|error| {
-            state_failure("move to the history the record of", &format!("environment {name}"), &error)
+            state_failure(
+                "move to the history the record of",
+                &format!("environment {name}"),
+                &error,
+            )
         })?;
     }
     Ok(run_report::exit(&end.report))
@@ -130,30 +155,45 @@ fn place(args: &DownArgs, recorded: Option<&EnvironmentState>) -> Option<Place> 
 }
 
 /// The environment's UID: as recorded, or else as the cluster's own records and labels tell.
-async fn uid(access: &Access, name: &str, recorded: Option<&EnvironmentState>) -> Result<Option<Uuid>, Failure> {
+async fn uid(
+    access: &Access,
+    name: &str,
+    recorded: Option<&EnvironmentState>,
+) -> Result<Option<Uuid>, Failure> {
     if let Some(uid) = recorded.and_then(EnvironmentState::uid) {
         return Ok(Some(uid));
     }
     let objects: &dyn ObjectApi = access.kubernetes.as_ref();
     let failed = |error| Failure::port(error, "look for", format!("environment {name}"));
-    if let Some(record) = pipectl_stages::environment::find(objects, name).await.map_err(failed)? {
+    if let Some(record) = pipectl_stages::environment::find(objects, name)
+        .await
+        .map_err(failed)?
+    {
         return Ok(record.environment.uid.parse().ok());
     }
     // Its record in the cluster goes last, so it is only missing when somebody removed it by hand.
     let (kinds, _) = objects.all_served().await.map_err(failed)?;
     let label = pipectl_stages::objects::ownership::ENVIRONMENT_LABEL;
     let looks = kinds.into_iter().map(|served| async move {
-        let selection =
-            Selection { kind: served.kind, namespace: None, labels: Some(format!("{label}={name}")) };
+        let selection = Selection {
+            kind: served.kind,
+            namespace: None,
+            labels: Some(format!("{label}={name}")),
+        };
         objects.list_metadata(&selection).await.unwrap_or_default()
     });
-    let found: Vec<_> = stream::iter(looks).buffer_unordered(LISTS_AT_ONCE).collect().await;
+    let found: Vec<_> = stream::iter(looks)
+        .buffer_unordered(LISTS_AT_ONCE)
+        .collect()
+        .await;
     let uids: BTreeSet<String> = found
         .iter()
         .flatten()
         .filter_map(|object| {
             let labels = &object["metadata"]["labels"];
-            labels[pipectl_stages::objects::ownership::ENVIRONMENT_UID_LABEL].as_str().map(str::to_owned)
+            labels[pipectl_stages::objects::ownership::ENVIRONMENT_UID_LABEL]
+                .as_str()
+                .map(str::to_owned)
         })
         .collect();
     let uids: Vec<String> = uids.into_iter().collect();
@@ -182,7 +222,11 @@ fn confirm(
     if args.yes {
         return Ok(());
     }
-    output.complain(format!("pipectl down  {}  {place}\n  removes {}\n", owner.name, in_words(before)));
+    output.complain(format!(
+        "pipectl down  {}  {place}\n  removes {}\n",
+        owner.name,
+        in_words(before)
+    ));
     let question = format!("  type the environment's name to go on: {} ▸ ", owner.name);
     match output.ask(&question) {
         Some(answer) if answer == owner.name => Ok(()),
@@ -192,8 +236,14 @@ fn confirm(
 }
 
 fn refused(owner: &Owner, why: &str) -> Failure {
-    Failure::problem(Exit::Refused, "CLI005", "remove", format!("environment {}", owner.name), why)
-        .hint("give --yes")
+    Failure::problem(
+        Exit::Refused,
+        "CLI005",
+        "remove",
+        format!("environment {}", owner.name),
+        why,
+    )
+    .hint("give --yes")
 }
 
 /// What a person cares about most when it goes, in order: kind, one of it, several of it.
@@ -201,7 +251,11 @@ const WEIGHTY: &[(&str, &str, &str)] = &[
     ("Kafka", "Kafka cluster", "Kafka clusters"),
     ("KafkaTopic", "topic", "topics"),
     ("PersistentVolume", "volume", "volumes"),
-    ("SparkApplication", "Spark application", "Spark applications"),
+    (
+        "SparkApplication",
+        "Spark application",
+        "Spark applications",
+    ),
     ("Deployment", "deployment", "deployments"),
     ("Helm release", "Helm release", "Helm releases"),
     ("Namespace", "namespace", "namespaces"),
@@ -212,14 +266,18 @@ fn in_words(inventory: &Inventory) -> String {
     let counts: BTreeMap<String, usize> = inventory.counts().into_iter().collect();
     let total: usize = counts.values().sum();
     if total == 0 {
-        return "nothing that is known of; every kind is looked through again afterwards".to_owned();
+        return "nothing that is known of; every kind is looked through again afterwards"
+            .to_owned();
     }
     let mut named = 0;
     let mut words: Vec<String> = Vec::new();
     for (kind, one, several) in WEIGHTY {
         if let Some(count) = counts.get(*kind) {
             named += count;
-            words.push(format!("{count} {}", if *count == 1 { one } else { several }));
+            words.push(format!(
+                "{count} {}",
+                if *count == 1 { one } else { several }
+            ));
         }
     }
     match (words.is_empty(), total - named) {

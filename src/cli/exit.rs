@@ -30,16 +30,48 @@ pub enum Exit {
 impl Exit {
     /// Every code with its number, name and meaning, in order.
     pub const TABLE: [(u8, &'static str, &'static str); 10] = [
-        (0, "ok", "everything asked for holds; after down: proved gone"),
-        (1, "failed", "something failed; running the same command again continues"),
+        (
+            0,
+            "ok",
+            "everything asked for holds; after down: proved gone",
+        ),
+        (
+            1,
+            "failed",
+            "something failed; running the same command again continues",
+        ),
         (2, "usage", "the command line is wrong; nothing was done"),
-        (3, "bad input", "the pipeline file, a manifest or an option's content is wrong; nothing was changed"),
-        (4, "not verified", "the platform stands, but verification found something wrong"),
-        (5, "leftovers", "down left something, or could not check everything"),
+        (
+            3,
+            "bad input",
+            "the pipeline file, a manifest or an option's content is wrong; nothing was changed",
+        ),
+        (
+            4,
+            "not verified",
+            "the platform stands, but verification found something wrong",
+        ),
+        (
+            5,
+            "leftovers",
+            "down left something, or could not check everything",
+        ),
         (6, "held", "somebody else works on this environment now"),
-        (7, "refused", "refused for safety: another cluster, another account, somebody else's things"),
-        (8, "unavailable", "a needed program, the network or the cluster is not there"),
-        (130, "cancelled", "ended by a signal, in order; running the same command again continues"),
+        (
+            7,
+            "refused",
+            "refused for safety: another cluster, another account, somebody else's things",
+        ),
+        (
+            8,
+            "unavailable",
+            "a needed program, the network or the cluster is not there",
+        ),
+        (
+            130,
+            "cancelled",
+            "ended by a signal, in order; running the same command again continues",
+        ),
     ];
 
     /// The number that the shell sees.

@@ -24,7 +24,13 @@ pub fn all() -> BTreeMap<String, Entry> {
         .chain(pipectl_adapters::codes());
     let mut entries: BTreeMap<String, Entry> = plain
         .map(|(code, meaning, hint)| {
-            (code.to_owned(), Entry { meaning: meaning.to_owned(), hint: hint.to_owned() })
+            (
+                code.to_owned(),
+                Entry {
+                    meaning: meaning.to_owned(),
+                    hint: hint.to_owned(),
+                },
+            )
         })
         .collect();
     for info in pipectl_config::diagnostics::CODES {
@@ -37,11 +43,20 @@ pub fn all() -> BTreeMap<String, Entry> {
     for entry in pipectl_state::CODES {
         entries.insert(
             entry.code.to_owned(),
-            Entry { meaning: entry.meaning.to_owned(), hint: entry.hint.to_owned() },
+            Entry {
+                meaning: entry.meaning.to_owned(),
+                hint: entry.hint.to_owned(),
+            },
         );
     }
     for (code, meaning, hint) in pipectl_sandbox::error::CODES {
-        entries.insert((*code).to_owned(), Entry { meaning: (*meaning).to_owned(), hint: (*hint).to_owned() });
+        entries.insert(
+            (*code).to_owned(),
+            Entry {
+                meaning: (*meaning).to_owned(),
+                hint: (*hint).to_owned(),
+            },
+        );
     }
     entries
 }
@@ -60,9 +75,18 @@ pub fn run(args: &ExplainArgs, output: Output) -> Result<Exit, Failure> {
     };
     let code = code.to_ascii_uppercase();
     let Some(entry) = entries.get(&code) else {
-        return Err(Failure::problem(Exit::BadInput, "CLI009", "explain", &code, "there is no such code")
-            .hint("see `pipectl explain` for all of them"));
+        return Err(Failure::problem(
+            Exit::BadInput,
+            "CLI009",
+            "explain",
+            &code,
+            "there is no such code",
+        )
+        .hint("see `pipectl explain` for all of them"));
     };
-    output.line(format!("{code}\n\n  {}\n\n  help  {}", entry.meaning, entry.hint));
+    output.line(format!(
+        "{code}\n\n  {}\n\n  help  {}",
+        entry.meaning, entry.hint
+    ));
     Ok(Exit::Ok)
 }

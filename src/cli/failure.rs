@@ -1,8 +1,8 @@
 //! Why a command ended without doing what was asked: everything a person reads then, and the exit code.
 
 use pipectl_config::Diagnostics;
-use pipectl_stages::{PortError, PortErrorKind, StepError};
 use pipectl_sandbox::SandboxError;
+use pipectl_stages::{PortError, PortErrorKind, StepError};
 
 use super::exit::Exit;
 
@@ -28,7 +28,13 @@ pub struct Problem {
 
 impl Failure {
     /// A problem met while `doing` something to `resource`.
-    pub fn problem(exit: Exit, code: &str, doing: &str, resource: impl Into<String>, cause: impl Into<String>) -> Self {
+    pub fn problem(
+        exit: Exit,
+        code: &str,
+        doing: &str,
+        resource: impl Into<String>,
+        cause: impl Into<String>,
+    ) -> Self {
         Self::Problem(Box::new(Problem {
             exit,
             error: StepError::new(code, doing, resource.into(), cause),
@@ -47,7 +53,10 @@ impl Failure {
     /// A port's error met while `doing` something to `resource`; its kind decides the exit code.
     pub fn port(error: PortError, doing: &str, resource: impl Into<String>) -> Self {
         let exit = exit_of(error.kind);
-        Self::Problem(Box::new(Problem { exit, error: error.during(doing, resource.into()) }))
+        Self::Problem(Box::new(Problem {
+            exit,
+            error: error.during(doing, resource.into()),
+        }))
     }
 
     /// The exit code.

@@ -19,12 +19,22 @@ pub async fn run(args: &ForgetArgs, output: Output) -> Result<Exit, Failure> {
         ));
         let question = format!("type the environment's name to go on: {}: ", args.env);
         if output.ask(&question).as_deref() != Some(args.env.as_str()) {
-            return Err(Failure::problem(Exit::Refused, "CLI005", "forget", format!("environment {}", args.env), "nobody agreed")
-                .hint("give --yes"));
+            return Err(Failure::problem(
+                Exit::Refused,
+                "CLI005",
+                "forget",
+                format!("environment {}", args.env),
+                "nobody agreed",
+            )
+            .hint("give --yes"));
         }
     }
-    let failed = |error| environment::state_failure("forget", &format!("environment {}", args.env), &error);
-    let lease = environment.lease(environment::lease_options(output)).await.map_err(failed)?;
+    let failed =
+        |error| environment::state_failure("forget", &format!("environment {}", args.env), &error);
+    let lease = environment
+        .lease(environment::lease_options(output))
+        .await
+        .map_err(failed)?;
     let place = environment.archive(lease).map_err(failed)?;
     output.note(format!("forgotten; its record is in {}", place.display()));
     Ok(Exit::Ok)

@@ -45,11 +45,16 @@ pub fn run(args: &ListArgs, output: Output) -> Result<Exit, Failure> {
         output.note("no environments on this machine; bring one up with: pipectl up --sandbox");
         return Ok(Exit::Ok);
     }
-    output.line(format!("{:<20} {:<12} {:<20} {:<10} last run", "name", "phase", "where", "age"));
+    output.line(format!(
+        "{:<20} {:<12} {:<20} {:<10} last run",
+        "name", "phase", "where", "age"
+    ));
     for row in rows {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let phase = row.phase.map(|phase| phase_words(phase).to_owned());
-        let age = row.age_seconds.map(|age| span(std::time::Duration::from_secs(age)));
+        let age = row
+            .age_seconds
+            .map(|age| span(std::time::Duration::from_secs(age)));
         output.line(format!(
             "{:<20} {:<12} {:<20} {:<10} {}",
             row.name,
@@ -63,21 +68,34 @@ pub fn run(args: &ListArgs, output: Output) -> Result<Exit, Failure> {
 }
 
 fn row(name: &str) -> Row {
-    let state = environment::named(name).and_then(|environment| environment::recorded(&environment));
+    let state =
+        environment::named(name).and_then(|environment| environment::recorded(&environment));
     let (state, error) = match state {
         Ok(state) => (state, None),
         Err(Failure::Problem(problem)) => (None, Some(problem.error.to_string())),
         Err(_) => (None, None),
     };
     let now = jiff::Timestamp::now();
-    let age = state.as_ref().and_then(|state| state.created_at).map(|at| now.duration_since(at).as_secs().max(0));
+    let age = state
+        .as_ref()
+        .and_then(|state| state.created_at)
+        .map(|at| now.duration_since(at).as_secs().max(0));
     Row {
         name: name.to_owned(),
-        uid: state.as_ref().and_then(|state| state.uid()).map(|uid| uid.to_string()),
+        uid: state
+            .as_ref()
+            .and_then(|state| state.uid())
+            .map(|uid| uid.to_string()),
         phase: state.as_ref().map(|state| state.phase()),
-        place: state.as_ref().and_then(|state| Place::pinned(state.pins())).map(|place| place.to_string()),
+        place: state
+            .as_ref()
+            .and_then(|state| Place::pinned(state.pins()))
+            .map(|place| place.to_string()),
         age_seconds: age.and_then(|age| u64::try_from(age).ok()),
-        last_run: state.as_ref().and_then(|state| state.runs.last()).map(super::status::run_words),
+        last_run: state
+            .as_ref()
+            .and_then(|state| state.runs.last())
+            .map(super::status::run_words),
         error,
     }
 }

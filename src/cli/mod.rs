@@ -39,17 +39,31 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, not mistakes.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
             let _ = error.print();
             return exit.into();
         }
     };
     logging(&cli.global);
     let output = Output::new(&cli.global);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            let failure = Failure::problem(Exit::Unavailable, "CLI016", "start", "pipectl", error.to_string());
+            let failure = Failure::problem(
+                Exit::Unavailable,
+                "CLI016",
+                "start",
+                "pipectl",
+                error.to_string(),
+            );
             output.failure(&failure);
             return failure.exit().into();
         }
@@ -101,5 +115,8 @@ fn logging(global: &Global) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("PIPECTL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }

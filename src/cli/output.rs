@@ -1,5 +1,9 @@
 //! Printing: the one place where commands write to standard output and standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the command line prints")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where the command line prints"
+)]
 
 use std::io::{IsTerminal, Write};
 
@@ -27,7 +31,8 @@ impl Output {
             ColorWhen::Always => true,
             ColorWhen::Never => false,
             ColorWhen::Auto => {
-                let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+                let set =
+                    |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
                 let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
                 !set("NO_COLOR") && (set("CLICOLOR_FORCE") || (terminal && !dumb))
             }
@@ -80,7 +85,11 @@ impl Output {
         match failure {
             Failure::Input(diagnostics) => self.complain(diagnostics.render(self.color_err)),
             Failure::Problem(problem) => {
-                self.complain(crate::reporter::error::render(&problem.error, None, self.color_err));
+                self.complain(crate::reporter::error::render(
+                    &problem.error,
+                    None,
+                    self.color_err,
+                ));
             }
             Failure::Said(_) => {}
         }

@@ -36,7 +36,11 @@ struct Planned {
 /// When the pipeline file is wrong, or the environment's cluster is out of reach or another one.
 pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
     let (loaded, origin) = pipeline::load(&args.pipeline)?;
-    let name = args.pipeline.env.clone().unwrap_or_else(|| loaded.pipeline.metadata.name.clone());
+    let name = args
+        .pipeline
+        .env
+        .clone()
+        .unwrap_or_else(|| loaded.pipeline.metadata.name.clone());
     let environment = environment::named(&name)?;
     let place = Place::of(&loaded, args.pipeline.sandbox.as_deref())?;
     let recorded = environment::recorded(&environment)?;
@@ -50,9 +54,15 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
         .filter(|(_, outputs)| !outputs.is_null())
         .collect();
     // An environment that does not exist yet owns nothing, under whatever UID.
-    let uid = recorded.as_ref().and_then(|state| state.uid()).unwrap_or_else(Uuid::nil);
+    let uid = recorded
+        .as_ref()
+        .and_then(|state| state.uid())
+        .unwrap_or_else(Uuid::nil);
     let inspection = Inspection {
-        environment: Owner { name: name.clone(), uid: uid.to_string() },
+        environment: Owner {
+            name: name.clone(),
+            uid: uid.to_string(),
+        },
         ports: access.ports(Some(&loaded), None)?,
         outputs,
     };
@@ -65,20 +75,35 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
                 Ok(differences) => (differences, None),
                 Err(error) => (Vec::new(), Some(format!("{}: {}", error.code, error.cause))),
             };
-            Planned { step: seen.step.to_string(), title: seen.title, differences, unknown }
+            Planned {
+                step: seen.step.to_string(),
+                title: seen.title,
+                differences,
+                unknown,
+            }
         })
         .collect();
-    let to_do = planned.iter().any(|step| !step.differences.is_empty() || step.unknown.is_some());
+    let to_do = planned
+        .iter()
+        .any(|step| !step.differences.is_empty() || step.unknown.is_some());
     if args.output == DataFormat::Text {
         print(&name, &place, &planned, output);
         if to_do {
-            output.note(format!("\nnext: pipectl up{}{}", origin.arguments(), place.arguments()));
+            output.note(format!(
+                "\nnext: pipectl up{}{}",
+                origin.arguments(),
+                place.arguments()
+            ));
         }
     } else {
         output.data(args.output, &planned);
     }
     // 2 for "there is something to do" is what Terraform's users know from its flag of the same name.
-    Ok(if to_do && args.detailed_exitcode { Exit::Usage } else { Exit::Ok })
+    Ok(if to_do && args.detailed_exitcode {
+        Exit::Usage
+    } else {
+        Exit::Ok
+    })
 }
 
 fn print(name: &str, place: &Place, planned: &[Planned], output: Output) {
@@ -91,7 +116,12 @@ fn print(name: &str, place: &Place, planned: &[Planned], output: Output) {
         }
         for difference in &step.differences {
             *counts.entry(difference.change).or_default() += 1;
-            output.line(format!("  {} {}{}", sign(difference.change), difference.resource, field(difference)));
+            output.line(format!(
+                "  {} {}{}",
+                sign(difference.change),
+                difference.resource,
+                field(difference)
+            ));
         }
     }
     if counts.is_empty() {
@@ -127,7 +157,13 @@ fn sign(change: Change) -> char {
 }
 
 fn field(difference: &Difference) -> String {
-    let Some(field) = &difference.field else { return String::new() };
+    let Some(field) = &difference.field else {
+        return String::new();
+    };
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "(none)".to_owned());
-    format!("  {field}: {} → {}", or_none(&difference.live), or_none(&difference.wanted))
+    format!(
+        "  {field}: {} → {}",
+        or_none(&difference.live),
+        or_none(&difference.wanted)
+    )
 }

@@ -35,11 +35,20 @@ impl Preparing {
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("  {spinner} {msg} {elapsed:>6}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()).tick_chars("◐◓◑◒✔"));
+            bar.set_style(
+                style
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner())
+                    .tick_chars("◐◓◑◒✔"),
+            );
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Self { output, bar, began: Instant::now(), said: Mutex::default() }
+        Self {
+            output,
+            bar,
+            began: Instant::now(),
+            said: Mutex::default(),
+        }
     }
 
     /// How long it has been at it.
@@ -56,7 +65,9 @@ impl Preparing {
 
     /// Takes one event of an installation.
     pub fn install(&self, event: &InstallEvent) {
-        let Ok(mut said) = self.said.lock() else { return };
+        let Ok(mut said) = self.said.lock() else {
+            return;
+        };
         let heading = |said: &mut Said| {
             if !said.heading {
                 said.heading = true;
@@ -67,15 +78,25 @@ impl Preparing {
             (InstallPhase::Building, Some(tool)) => {
                 heading(&mut said);
                 let usual = span(usual_build_time(tool));
-                self.now(format!("{:<24} building, about {usual} on 2 cores", title(tool)));
+                self.now(format!(
+                    "{:<24} building, about {usual} on 2 cores",
+                    title(tool)
+                ));
                 if self.bar.is_none() {
-                    self.say(format!("  · {:<24} building, about {usual} on 2 cores", title(tool)));
+                    self.say(format!(
+                        "  · {:<24} building, about {usual} on 2 cores",
+                        title(tool)
+                    ));
                 }
             }
             (InstallPhase::Built, Some(tool)) => {
                 heading(&mut said);
                 said.built += 1;
-                self.say(format!("  ✔ {:<24} {:>8}", title(tool), span(event.elapsed)));
+                self.say(format!(
+                    "  ✔ {:<24} {:>8}",
+                    title(tool),
+                    span(event.elapsed)
+                ));
             }
             (InstallPhase::WaitingForAnother, _) if !said.waiting => {
                 said.waiting = true;
@@ -92,7 +113,9 @@ impl Preparing {
     pub fn start(&self, event: &StartEvent) {
         match event {
             StartEvent::Install(event) => self.install(event),
-            StartEvent::WaitingForAnother => self.now("another process is starting it; waiting".to_owned()),
+            StartEvent::WaitingForAnother => {
+                self.now("another process is starting it; waiting".to_owned())
+            }
             StartEvent::Step(step) => self.now(format!("starting the sandbox: {step}")),
         }
     }

@@ -13,7 +13,10 @@ pub const REFRESH: &str = "UPDATE_DOCS=1 cargo test -p pipectl --lib reference";
 #[must_use]
 pub fn command_line() -> String {
     let mut page = String::from("# Command line\n\n");
-    let _ = writeln!(page, "Generated from the program; refresh with `{REFRESH}`.\n");
+    let _ = writeln!(
+        page,
+        "Generated from the program; refresh with `{REFRESH}`.\n"
+    );
     let mut root = Cli::command();
     root.build();
     let shared: Vec<&Arg> = root.get_arguments().filter(|arg| !is_own(arg)).collect();
@@ -39,14 +42,22 @@ pub fn errors() -> String {
     );
     page.push_str("| code | meaning | what to do |\n| --- | --- | --- |\n");
     for (code, entry) in explain::all() {
-        let _ = writeln!(page, "| {code} | {} | {} |", cell(&entry.meaning), cell(&entry.hint));
+        let _ = writeln!(
+            page,
+            "| {code} | {} | {} |",
+            cell(&entry.meaning),
+            cell(&entry.hint)
+        );
     }
     page
 }
 
 fn section(page: &mut String, command: &Command, parent: &str) {
     let name = format!("{parent} {}", command.get_name());
-    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let about = command
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let _ = writeln!(page, "## {name}\n\n{about}\n");
     if command.has_subcommands() {
         for inner in visible(command) {
@@ -56,8 +67,15 @@ fn section(page: &mut String, command: &Command, parent: &str) {
     }
     let mut usage = command.clone();
     let usage = usage.render_usage().to_string();
-    let _ = writeln!(page, "    {}\n", usage.trim_start_matches("Usage: ").replace('\n', "\n    "));
-    let own: Vec<&Arg> = command.get_arguments().filter(|arg| !arg.is_global_set() && is_own(arg)).collect();
+    let _ = writeln!(
+        page,
+        "    {}\n",
+        usage.trim_start_matches("Usage: ").replace('\n', "\n    ")
+    );
+    let own: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|arg| !arg.is_global_set() && is_own(arg))
+        .collect();
     if !own.is_empty() {
         options(page, own.into_iter());
     }
@@ -66,8 +84,15 @@ fn section(page: &mut String, command: &Command, parent: &str) {
 fn options<'a>(page: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
     page.push_str("| option | meaning |\n| --- | --- |\n");
     for argument in arguments.filter(|argument| !argument.is_hide_set()) {
-        let mut words = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let mut words = argument
+            .get_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let defaults: Vec<_> = argument
+            .get_default_values()
+            .iter()
+            .map(|value| value.to_string_lossy())
+            .collect();
         if !defaults.is_empty() && argument.get_action().takes_values() {
             let _ = write!(words, " [default: {}]", defaults.join(", "));
         }
@@ -80,7 +105,10 @@ fn options<'a>(page: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
             .filter(|value| !value.is_hide_set())
             .map(|value| value.get_name().to_owned())
             .collect();
-        if !choices.is_empty() && argument.get_action().takes_values() && argument.get_id() != "shell" {
+        if !choices.is_empty()
+            && argument.get_action().takes_values()
+            && argument.get_id() != "shell"
+        {
             let _ = write!(words, " [one of: {}]", choices.join(", "));
         }
         let _ = writeln!(page, "| `{argument}` | {} |", cell(&words));
@@ -89,7 +117,9 @@ fn options<'a>(page: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
 }
 
 fn visible(command: &Command) -> impl Iterator<Item = &Command> {
-    command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help")
+    command
+        .get_subcommands()
+        .filter(|inner| !inner.is_hide_set() && inner.get_name() != "help")
 }
 
 /// Whether an argument is a command's own, as opposed to help and version, which every command has.
@@ -99,7 +129,9 @@ fn is_own(argument: &Arg) -> bool {
 
 /// Text inside a table: one line, bars and angle brackets kept from being markup.
 fn cell(text: &str) -> String {
-    text.replace('\n', " ").replace('|', "\\|").replace('<', "&lt;")
+    text.replace('\n', " ")
+        .replace('|', "\\|")
+        .replace('<', "&lt;")
 }
 
 #[cfg(test)]
@@ -108,7 +140,9 @@ mod tests {
 
     #[expect(clippy::panic, reason = "a stale page is the failure")]
     fn held(file: &str, page: &str) {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(file);
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("docs/reference")
+            .join(file);
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(&path, page).unwrap();
         } else if std::fs::read_to_string(&path).unwrap_or_default() != page {
@@ -129,7 +163,10 @@ mod tests {
     #[test]
     fn every_code_is_known_once_and_says_something() {
         for (code, entry) in explain::all() {
-            assert!(!entry.meaning.is_empty() && !entry.hint.is_empty(), "{code}");
+            assert!(
+                !entry.meaning.is_empty() && !entry.hint.is_empty(),
+                "{code}"
+            );
         }
     }
 }

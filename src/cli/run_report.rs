@@ -10,8 +10,8 @@ use super::{
     failure::{Failure, Problem},
     output::Output,
 };
-use crate::reporter::{Format, Options, attach};
 use crate::engine::{self, GraphError, RunEnd, RunOutcome, RunReport, RunRequest, Stop};
+use crate::reporter::{Format, Options, attach};
 
 /// How a run is said.
 pub struct Reporting<'a> {
@@ -30,7 +30,11 @@ impl Reporting<'_> {
     ///
     /// # Errors
     /// When a summary file cannot be written.
-    pub async fn run(&self, request: RunRequest, cancel: CancellationToken) -> Result<RunEnd, Failure> {
+    pub async fn run(
+        &self,
+        request: RunRequest,
+        cancel: CancellationToken,
+    ) -> Result<RunEnd, Failure> {
         let mut stop = request.stop.clone();
         let watcher = tokio::spawn(async move {
             stop.changed().await;
@@ -38,6 +42,8 @@ impl Reporting<'_> {
         });
         let (events, attached) = attach(&Options {
             format: match self.args.output {
+                // Log lines between drawn ones would garble both.
+                OutputFormat::Auto if self.global.verbose > 1 => Format::Plain,
                 OutputFormat::Auto => Format::detect(),
                 OutputFormat::Plain => Format::Plain,
                 OutputFormat::Json => Format::Json,
@@ -72,7 +78,13 @@ impl Reporting<'_> {
 /// When the system refuses to hand them over.
 pub fn signals() -> Result<Stop, Failure> {
     Stop::on_signals().map_err(|error| {
-        Failure::problem(Exit::Unavailable, "CLI016", "listen for", "signals", error.to_string())
+        Failure::problem(
+            Exit::Unavailable,
+            "CLI016",
+            "listen for",
+            "signals",
+            error.to_string(),
+        )
     })
 }
 
@@ -98,7 +110,12 @@ pub fn exit(report: &RunReport) -> Exit {
         RunOutcome::LeaseLost => Exit::Held,
         RunOutcome::JournalFailed => Exit::Unavailable,
         RunOutcome::Failed if !report.absence.is_empty() => Exit::Leftovers,
-        RunOutcome::Failed if report.failures.iter().all(|failure| failure.step.stage() == "verification") => {
+        RunOutcome::Failed
+            if report
+                .failures
+                .iter()
+                .all(|failure| failure.step.stage() == "verification") =>
+        {
             Exit::NotVerified
         }
         RunOutcome::Failed => Exit::Failed,

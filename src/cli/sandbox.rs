@@ -5,7 +5,9 @@ use std::{
     path::Path,
 };
 
-use pipectl_sandbox::{FaultRule, Phase, Sandbox, SandboxError, SandboxStatus, StartOptions, shell_exports};
+use pipectl_sandbox::{
+    FaultRule, Phase, Sandbox, SandboxError, SandboxStatus, StartOptions, shell_exports,
+};
 
 use super::{
     args::{DataFormat, SandboxCommand},
@@ -22,7 +24,13 @@ use crate::engine::span;
 /// When the name is none, or there is no state directory.
 pub fn open(name: &str) -> Result<Sandbox, Failure> {
     let program = std::env::current_exe().map_err(|error| {
-        Failure::problem(Exit::Unavailable, "CLI007", "find", "the pipectl program itself", error.to_string())
+        Failure::problem(
+            Exit::Unavailable,
+            "CLI007",
+            "find",
+            "the pipectl program itself",
+            error.to_string(),
+        )
     })?;
     Ok(Sandbox::open(name, &program)?)
 }
@@ -36,11 +44,17 @@ pub async fn ensure_started(
     options: &StartOptions,
     output: Output,
 ) -> Result<(SandboxStatus, bool), Failure> {
-    if let Some(status) = sandbox.status().await?.filter(|status| status.phase == Phase::Running) {
+    if let Some(status) = sandbox
+        .status()
+        .await?
+        .filter(|status| status.phase == Phase::Running)
+    {
         return Ok((status, false));
     }
     let preparing = Preparing::new(output);
-    let status = sandbox.start(options, &|event| preparing.start(&event)).await?;
+    let status = sandbox
+        .start(options, &|event| preparing.start(&event))
+        .await?;
     preparing.finish();
     let built = match preparing.built() {
         0 => String::new(),
@@ -63,13 +77,19 @@ pub async fn ensure_started(
 pub async fn run(command: &SandboxCommand, output: Output) -> Result<Exit, Failure> {
     match command {
         SandboxCommand::Install => install(output).await,
-        SandboxCommand::Start { name, nodes, api_port, crds } => {
+        SandboxCommand::Start {
+            name,
+            nodes,
+            api_port,
+            crds,
+        } => {
             let sandbox = open(&name.name)?;
             let mut options = sandbox.last_options().unwrap_or_default();
             options.nodes = nodes.unwrap_or(options.nodes);
             options.api_port = api_port.or(options.api_port);
             if let Some(crds) = crds {
-                let directory = std::fs::canonicalize(crds).map_err(|error| unreadable(crds, &error))?;
+                let directory =
+                    std::fs::canonicalize(crds).map_err(|error| unreadable(crds, &error))?;
                 options.crds = Some(directory);
             }
             let (status, started) = ensure_started(&sandbox, &options, output).await?;
@@ -87,12 +107,20 @@ pub async fn run(command: &SandboxCommand, output: Output) -> Result<Exit, Failu
             });
             Ok(Exit::Ok)
         }
-        SandboxCommand::Status { name, output: format } => status(&open(&name.name)?, *format, output).await,
+        SandboxCommand::Status {
+            name,
+            output: format,
+        } => status(&open(&name.name)?, *format, output).await,
         SandboxCommand::Reset { name } => {
             let sandbox = open(&name.name)?;
             let was_running = sandbox.reset().await?;
             if was_running {
-                ensure_started(&sandbox, &sandbox.last_options().unwrap_or_default(), output).await?;
+                ensure_started(
+                    &sandbox,
+                    &sandbox.last_options().unwrap_or_default(),
+                    output,
+                )
+                .await?;
             }
             output.note(format!("sandbox {} is empty now", name.name));
             Ok(Exit::Ok)
@@ -103,10 +131,16 @@ pub async fn run(command: &SandboxCommand, output: Output) -> Result<Exit, Failu
             output.text(shell_exports(&sandbox.env(&status)?));
             Ok(Exit::Ok)
         }
-        SandboxCommand::Logs { name, component, tail } => {
-            logs(&open(&name.name)?, component.as_deref(), *tail, output)
-        }
-        SandboxCommand::Calls { name, reset, output: format } => {
+        SandboxCommand::Logs {
+            name,
+            component,
+            tail,
+        } => logs(&open(&name.name)?, component.as_deref(), *tail, output),
+        SandboxCommand::Calls {
+            name,
+            reset,
+            output: format,
+        } => {
             let sandbox = open(&name.name)?;
             let counts = sandbox.counters().await?;
             if *reset {
@@ -150,7 +184,10 @@ async fn install(output: Output) -> Result<Exit, Failure> {
     preparing.finish();
     match preparing.built() {
         0 => output.note("everything is there already"),
-        n => output.note(format!("{n} programs built in {}", span(preparing.elapsed()))),
+        n => output.note(format!(
+            "{n} programs built in {}",
+            span(preparing.elapsed())
+        )),
     }
     output.line(programs.directory().display().to_string());
     Ok(Exit::Ok)
@@ -161,8 +198,13 @@ async fn install(output: Output) -> Result<Exit, Failure> {
 /// # Errors
 /// When it is not.
 pub async fn running(sandbox: &Sandbox) -> Result<SandboxStatus, Failure> {
-    let status = sandbox.status().await?.filter(|status| status.phase == Phase::Running);
-    Ok(status.ok_or_else(|| SandboxError::NotRunning { name: sandbox.name().to_owned() })?)
+    let status = sandbox
+        .status()
+        .await?
+        .filter(|status| status.phase == Phase::Running);
+    Ok(status.ok_or_else(|| SandboxError::NotRunning {
+        name: sandbox.name().to_owned(),
+    })?)
 }
 
 async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result<Exit, Failure> {
@@ -173,7 +215,10 @@ async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result
     }
     let Some(status) = status else {
         output.line(format!("sandbox {}  not running", sandbox.name()));
-        let others: Vec<_> = Sandbox::list()?.into_iter().filter(|name| name != sandbox.name()).collect();
+        let others: Vec<_> = Sandbox::list()?
+            .into_iter()
+            .filter(|name| name != sandbox.name())
+            .collect();
         if !others.is_empty() {
             output.line(format!("  others      {}", others.join(", ")));
         }
@@ -185,13 +230,26 @@ async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result
         Phase::Stopping => "stopping".to_owned(),
     };
     let megabytes = |bytes: u64| format!("{} MB", bytes / 1_000_000);
-    output.line(format!("sandbox {}  {phase}  Kubernetes {}", status.name, status.kubernetes));
+    output.line(format!(
+        "sandbox {}  {phase}  Kubernetes {}",
+        status.name, status.kubernetes
+    ));
     output.line("");
     output.line(format!("  endpoint    {}", status.api));
     output.line(format!("  charts      {}", status.charts));
-    output.line(format!("  kubeconfig  {}", sandbox.kubeconfig_path().display()));
-    output.line(format!("  nodes       {} × {} (simulated)", status.nodes, status.instance_type));
-    output.line(format!("  memory      {} in {} processes", megabytes(status.total_memory()), status.components.len() + 1));
+    output.line(format!(
+        "  kubeconfig  {}",
+        sandbox.kubeconfig_path().display()
+    ));
+    output.line(format!(
+        "  nodes       {} × {} (simulated)",
+        status.nodes, status.instance_type
+    ));
+    output.line(format!(
+        "  memory      {} in {} processes",
+        megabytes(status.total_memory()),
+        status.components.len() + 1
+    ));
     output.line("");
     for component in &status.components {
         let memory = component.memory.map_or_else(|| "-".to_owned(), megabytes);
@@ -214,15 +272,26 @@ async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result
 /// How much of a log's end is read at most.
 const LOG_BYTES: u64 = 4 * 1024 * 1024;
 
-fn logs(sandbox: &Sandbox, component: Option<&str>, tail: usize, output: Output) -> Result<Exit, Failure> {
+fn logs(
+    sandbox: &Sandbox,
+    component: Option<&str>,
+    tail: usize,
+    output: Output,
+) -> Result<Exit, Failure> {
     let known = || Sandbox::log_names().join(", ");
     let Some(component) = component else {
         output.line(known());
         return Ok(Exit::Ok);
     };
     let Some(path) = sandbox.log_path(component) else {
-        return Err(Failure::problem(Exit::BadInput, "CLI011", "show", format!("the log of {component}"), "there is no such component")
-            .hint(format!("there are: {}", known())));
+        return Err(Failure::problem(
+            Exit::BadInput,
+            "CLI011",
+            "show",
+            format!("the log of {component}"),
+            "there is no such component",
+        )
+        .hint(format!("there are: {}", known())));
     };
     let text = read_end(&path).map_err(|error| unreadable(&path, &error))?;
     let lines: Vec<_> = text.lines().collect();
@@ -255,6 +324,12 @@ fn read_faults(file: &Path) -> Result<Vec<FaultRule>, Failure> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::problem(Exit::BadInput, "CLI007", "read", path.display().to_string(), error.to_string())
-        .hint("check the path and its permissions")
+    Failure::problem(
+        Exit::BadInput,
+        "CLI007",
+        "read",
+        path.display().to_string(),
+        error.to_string(),
+    )
+    .hint("check the path and its permissions")
 }

@@ -100,28 +100,56 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
     };
     let place = Place::pinned(state.pins());
     let loaded = standing::recorded_pipeline(&state);
-    let steps = loaded.as_ref().map(|loaded| pipectl_stages::up(loaded)).unwrap_or_default();
+    let steps = loaded
+        .as_ref()
+        .map(|loaded| pipectl_stages::up(loaded))
+        .unwrap_or_default();
     let (seen, live) = if args.offline {
-        (None, Live { asked: false, why_not: Some("not asked to (--offline)".to_owned()) })
+        (
+            None,
+            Live {
+                asked: false,
+                why_not: Some("not asked to (--offline)".to_owned()),
+            },
+        )
     } else {
         match access::look(&environment, &state, loaded.as_ref(), &steps, output).await {
-            Ok(seen) => (Some(seen), Live { asked: true, why_not: None }),
-            Err(failure) => (None, Live { asked: false, why_not: Some(in_words(&failure)) }),
+            Ok(seen) => (
+                Some(seen),
+                Live {
+                    asked: true,
+                    why_not: None,
+                },
+            ),
+            Err(failure) => (
+                None,
+                Live {
+                    asked: false,
+                    why_not: Some(in_words(&failure)),
+                },
+            ),
         }
     };
     let stages = stages(&steps, &state, seen.as_deref());
     let now = jiff::Timestamp::now();
-    let age = state.created_at.and_then(|at| u64::try_from(now.duration_since(at).as_secs()).ok());
+    let age = state
+        .created_at
+        .and_then(|at| u64::try_from(now.duration_since(at).as_secs()).ok());
     let own = access::own_kubeconfig(&environment);
     let report = Report {
         environment: name,
         uid: state.uid().map(|uid| uid.to_string()).unwrap_or_default(),
         phase: state.phase(),
-        place: place.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string),
+        place: place
+            .as_ref()
+            .map_or_else(|| "unknown".to_owned(), ToString::to_string),
         age_seconds: age,
         last_run: state.runs.last().cloned(),
         live,
-        endpoints: loaded.as_ref().map(|loaded| standing::endpoints(loaded, environment.name())).unwrap_or_default(),
+        endpoints: loaded
+            .as_ref()
+            .map(|loaded| standing::endpoints(loaded, environment.name()))
+            .unwrap_or_default(),
         kubeconfig: own.exists().then(|| own.display().to_string()),
         stages,
     };
@@ -131,8 +159,15 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
     }
     let all_well = report.live.asked
         && report.phase == LifePhase::Up
-        && report.stages.iter().all(|stage| stage.standing == Standing::InPlace);
-    Ok(if args.check && !all_well { Exit::Failed } else { Exit::Ok })
+        && report
+            .stages
+            .iter()
+            .all(|stage| stage.standing == Standing::InPlace);
+    Ok(if args.check && !all_well {
+        Exit::Failed
+    } else {
+        Exit::Ok
+    })
 }
 
 fn in_words(failure: &Failure) -> String {
@@ -143,9 +178,16 @@ fn in_words(failure: &Failure) -> String {
     }
 }
 
-fn stages(steps: &[Arc<dyn Step>], state: &EnvironmentState, seen: Option<&[Seen]>) -> Vec<StageReport> {
-    let seen: BTreeMap<&str, &Seen> =
-        seen.unwrap_or_default().iter().map(|seen| (seen.step.as_str(), seen)).collect();
+fn stages(
+    steps: &[Arc<dyn Step>],
+    state: &EnvironmentState,
+    seen: Option<&[Seen]>,
+) -> Vec<StageReport> {
+    let seen: BTreeMap<&str, &Seen> = seen
+        .unwrap_or_default()
+        .iter()
+        .map(|seen| (seen.step.as_str(), seen))
+        .collect();
     let mut stages: Vec<StageReport> = Vec::new();
     for step in steps {
         let id = step.id();
@@ -167,7 +209,11 @@ fn stages(steps: &[Arc<dyn Step>], state: &EnvironmentState, seen: Option<&[Seen
             stage.standing = worst.standing;
             stage.words = worst.words.clone();
         }
-        let absent = stage.steps.iter().filter(|step| step.standing == Standing::Absent).count();
+        let absent = stage
+            .steps
+            .iter()
+            .filter(|step| step.standing == Standing::Absent)
+            .count();
         if stage.standing == Standing::Absent && absent == stage.steps.len() {
             stage.words = "absent".to_owned();
         }
@@ -190,7 +236,9 @@ fn step_report(step: &dyn Step, state: &EnvironmentState, seen: Option<&Seen>) -
         standing,
         words,
         recorded: recorded.map(|record| record.status),
-        differences: seen.and_then(|seen| seen.differences.clone().ok()).unwrap_or_default(),
+        differences: seen
+            .and_then(|seen| seen.differences.clone().ok())
+            .unwrap_or_default(),
     }
 }
 
@@ -209,7 +257,9 @@ fn live_words(seen: &Seen) -> (Standing, String) {
 }
 
 fn drift_words(differences: &[Difference]) -> String {
-    let Some(first) = differences.first() else { return String::new() };
+    let Some(first) = differences.first() else {
+        return String::new();
+    };
     let mut words = format!("differs: {}", first.resource);
     if let Some(field) = &first.field {
         words.push(' ');
@@ -234,12 +284,22 @@ fn recorded_words(record: &pipectl_state::StepState) -> (Standing, String) {
         StepStatus::Applied => (Standing::Recorded, "recorded: applied".to_owned()),
         StepStatus::Intended => (Standing::Recorded, "recorded: begun".to_owned()),
         StepStatus::Failed => {
-            let cause = record.failure.as_ref().map(|failure| failure.error.cause.clone());
-            (Standing::Failed, format!("recorded: {}", cause.unwrap_or_default()))
+            let cause = record
+                .failure
+                .as_ref()
+                .map(|failure| failure.error.cause.clone());
+            (
+                Standing::Failed,
+                format!("recorded: {}", cause.unwrap_or_default()),
+            )
         }
-        StepStatus::Withheld => {
-            (Standing::Recorded, format!("recorded: withheld, {}", record.withheld_because.clone().unwrap_or_default()))
-        }
+        StepStatus::Withheld => (
+            Standing::Recorded,
+            format!(
+                "recorded: withheld, {}",
+                record.withheld_because.clone().unwrap_or_default()
+            ),
+        ),
         StepStatus::Removing => (Standing::Recorded, "recorded: being removed".to_owned()),
         StepStatus::Removed => (Standing::Absent, "recorded: removed".to_owned()),
     }
@@ -248,7 +308,10 @@ fn recorded_words(record: &pipectl_state::StepState) -> (Standing, String) {
 /// One run in words: `up, 15m 08s`.
 #[must_use]
 pub fn run_words(run: &RunSummary) -> String {
-    let took = run.millis.map(|millis| format!(", {}", span(Duration::from_millis(millis)))).unwrap_or_default();
+    let took = run
+        .millis
+        .map(|millis| format!(", {}", span(Duration::from_millis(millis))))
+        .unwrap_or_default();
     let end = match run.outcome {
         None => " (under way)",
         Some(Outcome::Succeeded) => "",
@@ -260,30 +323,69 @@ pub fn run_words(run: &RunSummary) -> String {
 }
 
 fn print(report: &Report, with_steps: bool, output: Output) {
-    let age = report.age_seconds.map(|age| format!(" {}", span(Duration::from_secs(age)))).unwrap_or_default();
-    let last = report.last_run.as_ref().map(|run| format!("  last run: {}", run_words(run))).unwrap_or_default();
-    output.line(format!("{}  {}{age}  {}{last}", report.environment, phase_words(report.phase), report.place));
+    let age = report
+        .age_seconds
+        .map(|age| format!(" {}", span(Duration::from_secs(age))))
+        .unwrap_or_default();
+    let last = report
+        .last_run
+        .as_ref()
+        .map(|run| format!("  last run: {}", run_words(run)))
+        .unwrap_or_default();
+    output.line(format!(
+        "{}  {}{age}  {}{last}",
+        report.environment,
+        phase_words(report.phase),
+        report.place
+    ));
     output.line("");
     let stage_names = report.stages.iter().map(|stage| stage.stage.len());
-    let step_names = report.stages.iter().flat_map(|stage| stage.steps.iter().map(|step| step.step.len()));
-    let width = if with_steps { step_names.max() } else { stage_names.max() }.unwrap_or(0).max(10);
+    let step_names = report
+        .stages
+        .iter()
+        .flat_map(|stage| stage.steps.iter().map(|step| step.step.len()));
+    let width = if with_steps {
+        step_names.max()
+    } else {
+        stage_names.max()
+    }
+    .unwrap_or(0)
+    .max(10);
     for stage in &report.stages {
         if with_steps {
             for step in &stage.steps {
-                output.line(format!("  {:<width$}  {} {}", step.step, step.standing.mark(), step.words));
+                output.line(format!(
+                    "  {:<width$}  {} {}",
+                    step.step,
+                    step.standing.mark(),
+                    step.words
+                ));
             }
         } else {
-            output.line(format!("  {:<width$}  {} {}", stage.stage, stage.standing.mark(), stage.words));
+            output.line(format!(
+                "  {:<width$}  {} {}",
+                stage.stage,
+                stage.standing.mark(),
+                stage.words
+            ));
         }
     }
-    if let Some(why) = report.live.why_not.as_deref().filter(|_| !report.live.asked) {
+    if let Some(why) = report
+        .live
+        .why_not
+        .as_deref()
+        .filter(|_| !report.live.asked)
+    {
         output.line("");
         output.line(format!("  the cluster was not asked: {why}"));
     }
     if !report.endpoints.is_empty() || report.kubeconfig.is_some() {
         output.line("");
         for endpoint in &report.endpoints {
-            output.line(format!("  {:<width$}  {}", endpoint.label, endpoint.address));
+            output.line(format!(
+                "  {:<width$}  {}",
+                endpoint.label, endpoint.address
+            ));
         }
         if let Some(kubeconfig) = &report.kubeconfig {
             output.line(format!("  {:<width$}  {kubeconfig}", "kubeconfig"));

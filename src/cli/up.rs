@@ -31,12 +31,29 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
     for warning in &loaded.warnings {
         output.complain(warning.render(output.color_err));
     }
-    let name = args.pipeline.env.clone().unwrap_or_else(|| loaded.pipeline.metadata.name.clone());
+    let name = args
+        .pipeline
+        .env
+        .clone()
+        .unwrap_or_else(|| loaded.pipeline.metadata.name.clone());
     let environment = environment::named(&name)?;
     let place = Place::of(&loaded, args.pipeline.sandbox.as_deref())?;
-    let graph = Graph::build(pipectl_stages::up_with(&loaded, pipectl_stages::plan::UpOptions { verify: args.verify }).into_iter().map(Task::Up).collect()).map_err(|error| run_report::graph_failure(&error))?;
+    let graph = Graph::build(
+        pipectl_stages::up_with(
+            &loaded,
+            pipectl_stages::plan::UpOptions {
+                verify: args.verify,
+            },
+        )
+        .into_iter()
+        .map(Task::Up)
+        .collect(),
+    )
+    .map_err(|error| run_report::graph_failure(&error))?;
     let recorded = environment::recorded(&environment)?;
-    if let Some(pinned) = recorded.as_ref().and_then(|state| Place::pinned(state.pins()))
+    if let Some(pinned) = recorded
+        .as_ref()
+        .and_then(|state| Place::pinned(state.pins()))
         && !pinned.same_as(&place)
     {
         return Err(Failure::problem(
@@ -46,14 +63,22 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
             format!("environment {name} in {place}"),
             format!("it lives in {pinned}"),
         )
-        .hint(format!("run: pipectl up{}{}, or give the new one another name with --env", origin.arguments(), pinned.arguments())));
+        .hint(format!(
+            "run: pipectl up{}{}, or give the new one another name with --env",
+            origin.arguments(),
+            pinned.arguments()
+        )));
     }
     let stop = run_report::signals()?;
     let access = Access::open(&place, &environment, Start::IfNeeded, output).await?;
     access.fence(&place, recorded.as_ref()).await?;
 
-    let failed = |error| state_failure("open the record of", &format!("environment {name}"), &error);
-    let lease = environment.lease(environment::lease_options(output)).await.map_err(failed)?;
+    let failed =
+        |error| state_failure("open the record of", &format!("environment {name}"), &error);
+    let lease = environment
+        .lease(environment::lease_options(output))
+        .await
+        .map_err(failed)?;
     let run = RunId::new();
     let (journal, _) = environment.open(run, &lease).map_err(failed)?;
     let mut journal = journal.with_redactor(access.redactor.clone());
@@ -78,7 +103,10 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
 
     let ports = access.ports(Some(&loaded), Some(lease.fence()))?;
     let request = RunRequest {
-        environment: Owner { name: name.clone(), uid: uid.to_string() },
+        environment: Owner {
+            name: name.clone(),
+            uid: uid.to_string(),
+        },
         pipeline: PipelineInfo {
             verb: Verb::Up,
             environment: name.clone(),
@@ -104,7 +132,12 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         ports,
         stop: bounded(stop, args.run.timeout),
     };
-    let reporting = Reporting { args: &args.run, global, output, show_checks: args.show_checks };
+    let reporting = Reporting {
+        args: &args.run,
+        global,
+        output,
+        show_checks: args.show_checks,
+    };
     let end = reporting.run(request, access.cancel()).await?;
     Ok(run_report::exit(&end.report))
 }

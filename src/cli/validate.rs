@@ -17,6 +17,9 @@ pub fn run(args: &ValidateArgs, output: Output) -> Result<Exit, Failure> {
         1 => ", 1 warning".to_owned(),
         n => format!(", {n} warnings"),
     };
-    output.line(format!("{}: valid ({}{warnings})", loaded.file, loaded.pipeline.metadata.name));
+    output.line(format!(
+        "{}: valid ({}{warnings})",
+        loaded.file, loaded.pipeline.metadata.name
+    ));
     Ok(Exit::Ok)
 }

@@ -88,10 +88,16 @@ impl Access {
                 let settings = sandbox.settings(&status)?;
                 mirrors.extend(settings.mirrors);
                 helm = Some(settings.helm_binary);
-                Entrance { kubeconfig: settings.kubeconfig, context: Some(settings.context) }
+                Entrance {
+                    kubeconfig: settings.kubeconfig,
+                    context: Some(settings.context),
+                }
             }
             Place::Existing(Some(entrance)) => entrance.clone(),
-            Place::Existing(None) => Entrance { kubeconfig: own_kubeconfig(environment), context: None },
+            Place::Existing(None) => Entrance {
+                kubeconfig: own_kubeconfig(environment),
+                context: None,
+            },
         };
         let cancel = CancellationToken::new();
         let mut options = ConnectOptions::new(&entrance.kubeconfig).cancel(cancel.clone());
@@ -103,14 +109,18 @@ impl Access {
             let identity = pipectl_stages::ports::objects::ObjectApi::identity(&adapter).await?;
             Ok::<_, PortError>((adapter, identity))
         };
-        let (adapter, identity) =
-            reached.await.map_err(|error| Failure::port(error, "reach", place.to_string()))?;
+        let (adapter, identity) = reached
+            .await
+            .map_err(|error| Failure::port(error, "reach", place.to_string()))?;
         Ok(Self {
             kubernetes: Arc::new(adapter),
             identity,
             entrance,
             mirrors,
-            helm: std::env::var_os("PIPECTL_HELM").filter(|path| !path.is_empty()).map(PathBuf::from).or(helm),
+            helm: std::env::var_os("PIPECTL_HELM")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+                .or(helm),
             cancel,
             words,
             redactor: Redactor::new(),
@@ -121,8 +131,14 @@ impl Access {
     ///
     /// # Errors
     /// `FEN001` when it is another one.
-    pub async fn fence(&self, place: &Place, state: Option<&EnvironmentState>) -> Result<(), Failure> {
-        let expected = state.and_then(|state| pinned_identity(state.pins())).unwrap_or_else(|| self.identity.clone());
+    pub async fn fence(
+        &self,
+        place: &Place,
+        state: Option<&EnvironmentState>,
+    ) -> Result<(), Failure> {
+        let expected = state
+            .and_then(|state| pinned_identity(state.pins()))
+            .unwrap_or_else(|| self.identity.clone());
         self.kubernetes.pin(expected).await.map_err(|error| {
             let name = state.map(|state| state.name().to_owned()).unwrap_or_default();
             let what = format!("environment {name} in {place}");
@@ -144,8 +160,12 @@ impl Access {
     pub fn keep_kubeconfig(&self, environment: &Environment) -> Result<PathBuf, Failure> {
         let own = own_kubeconfig(environment);
         if self.entrance.kubeconfig != own {
-            write_own_kubeconfig(&self.entrance.kubeconfig, self.entrance.context.as_deref(), &own)
-                .map_err(|error| Failure::port(error, "write", own.display().to_string()))?;
+            write_own_kubeconfig(
+                &self.entrance.kubeconfig,
+                self.entrance.context.as_deref(),
+                &own,
+            )
+            .map_err(|error| Failure::port(error, "write", own.display().to_string()))?;
         }
         Ok(own)
     }
@@ -157,15 +177,26 @@ impl Access {
     /// When this program or the cache directory cannot be found.
     pub fn ports(&self, loaded: Option<&Loaded>, fence: Option<Fence>) -> Result<Ports, Failure> {
         let guard = std::env::current_exe().map_err(|error| {
-            Failure::problem(Exit::Unavailable, "CLI007", "find", "the pipectl program itself", error.to_string())
+            Failure::problem(
+                Exit::Unavailable,
+                "CLI007",
+                "find",
+                "the pipectl program itself",
+                error.to_string(),
+            )
         })?;
         let mut options = HelmOptions::new(guard, cache_directory()?);
         if let Some(helm) = &self.helm {
             options.program.clone_from(helm);
         }
         options.mirrors.clone_from(&self.mirrors);
-        for mirror in loaded.iter().flat_map(|loaded| &loaded.pipeline.spec.mirrors.charts) {
-            options.mirrors.insert(mirror.from.clone(), mirror.to.clone());
+        for mirror in loaded
+            .iter()
+            .flat_map(|loaded| &loaded.pipeline.spec.mirrors.charts)
+        {
+            options
+                .mirrors
+                .insert(mirror.from.clone(), mirror.to.clone());
         }
         options.cancel = self.cancel.clone();
         options.deadline = fence.map(|fence| {
@@ -177,7 +208,10 @@ impl Access {
         Ok(Ports {
             objects: self.kubernetes.clone(),
             releases: Arc::new(HelmAdapter::new(self.kubernetes.clone(), options)),
-            secrets: Arc::new(Remembering { secrets: LocalSecrets::new(self.words.clone()), redactor: self.redactor.clone() }),
+            secrets: Arc::new(Remembering {
+                secrets: LocalSecrets::new(self.words.clone()),
+                redactor: self.redactor.clone(),
+            }),
         })
     }
 
@@ -224,7 +258,10 @@ pub async fn look(
     };
     let access = Access::open(&place, environment, Start::Never, output).await?;
     access.fence(&place, Some(state)).await?;
-    let outputs = state.steps.iter().map(|(id, step)| (id.clone(), step.outputs.clone()));
+    let outputs = state
+        .steps
+        .iter()
+        .map(|(id, step)| (id.clone(), step.outputs.clone()));
     let inspection = Inspection {
         environment: pipectl_stages::Environment {
             name: state.name().to_owned(),
@@ -238,8 +275,11 @@ pub async fn look(
 
 /// pipectl's cache: `$XDG_CACHE_HOME/pipectl`, else `~/.cache/pipectl`.
 fn cache_directory() -> Result<PathBuf, Failure> {
-    let absolute =
-        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| Path::is_absolute(path));
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path: &PathBuf| Path::is_absolute(path))
+    };
     absolute("XDG_CACHE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
         .map(|base| base.join("pipectl"))

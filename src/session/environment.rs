@@ -28,7 +28,8 @@ pub fn root() -> Result<PathBuf, Failure> {
 /// # Errors
 /// When the name cannot be one.
 pub fn named(name: &str) -> Result<Environment, Failure> {
-    Environment::new(&root()?, name).map_err(|error| state_failure("use", &format!("environment {name}"), &error))
+    Environment::new(&root()?, name)
+        .map_err(|error| state_failure("use", &format!("environment {name}"), &error))
 }
 
 /// The environment that is meant: the named one, or the only one there is.
@@ -75,7 +76,11 @@ pub fn recorded(environment: &Environment) -> Result<Option<EnvironmentState>, F
         Ok((_, state)) if state.uid().is_none() => Ok(None),
         Ok((_, state)) => Ok(Some(state)),
         Err(StateError::NoSuchEnvironment { .. }) => Ok(None),
-        Err(error) => Err(state_failure("read", &format!("the record of environment {}", environment.name()), &error)),
+        Err(error) => Err(state_failure(
+            "read",
+            &format!("the record of environment {}", environment.name()),
+            &error,
+        )),
     }
 }
 
@@ -92,7 +97,10 @@ pub fn lease_options(output: Output) -> LeaseOptions {
             ));
         }
     });
-    LeaseOptions { on_wait: Some(listener), ..LeaseOptions::default() }
+    LeaseOptions {
+        on_wait: Some(listener),
+        ..LeaseOptions::default()
+    }
 }
 
 /// A trouble with the state as the command's failure.
@@ -101,7 +109,9 @@ pub fn state_failure(doing: &str, resource: &str, error: &StateError) -> Failure
     let exit = match error {
         StateError::Lease(pipectl_state::LeaseError::Held { .. }) => Exit::Held,
         StateError::BadName { .. } | StateError::NoSuchEnvironment { .. } => Exit::BadInput,
-        StateError::DiskFull { .. } | StateError::Forbidden { .. } | StateError::Io { .. } => Exit::Unavailable,
+        StateError::DiskFull { .. } | StateError::Forbidden { .. } | StateError::Io { .. } => {
+            Exit::Unavailable
+        }
         _ => Exit::Failed,
     };
     Failure::Problem(Box::new(crate::cli::failure::Problem {

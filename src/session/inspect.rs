@@ -66,18 +66,29 @@ impl Inspection {
 
 async fn look(step: Arc<dyn Step>, cx: StepContext) -> Seen {
     let late = || {
-        StepError::new("CLI014", "look at", step.title(), format!("no answer within {}", crate::engine::span(LOOK_LIMIT)))
-            .with_hint("the cluster is slow or out of reach; try again")
+        StepError::new(
+            "CLI014",
+            "look at",
+            step.title(),
+            format!("no answer within {}", crate::engine::span(LOOK_LIMIT)),
+        )
+        .with_hint("the cluster is slow or out of reach; try again")
     };
     let recorded = cx.recorded().is_some();
-    let differences =
-        tokio::time::timeout(LOOK_LIMIT, step.diff(&cx)).await.unwrap_or_else(|_| Err(late()));
+    let differences = tokio::time::timeout(LOOK_LIMIT, step.diff(&cx))
+        .await
+        .unwrap_or_else(|_| Err(late()));
     let readiness = match tokio::time::timeout(LOOK_LIMIT, step.readiness(&cx)).await {
         Ok(Ok(readiness)) if recorded => Some(readiness),
         Ok(Ok(_) | Err(_)) => None,
         Err(_) => Some(Readiness::Failed(Box::new(late()))),
     };
-    Seen { step: step.id().clone(), title: step.title(), differences, readiness }
+    Seen {
+        step: step.id().clone(),
+        title: step.title(),
+        differences,
+        readiness,
+    }
 }
 
 /// Nothing is recorded and nothing shown while looking; an effect would have to begin with an intent, and is refused.
@@ -86,8 +97,13 @@ struct Silent;
 #[async_trait]
 impl Intents for Silent {
     async fn intent(&self, step: &StepId, _identity: Value) -> Result<(), StepError> {
-        Err(StepError::new("CLI015", "change", step, "a command that only looks was about to change something")
-            .with_hint("this is a defect of pipectl; please report it"))
+        Err(StepError::new(
+            "CLI015",
+            "change",
+            step,
+            "a command that only looks was about to change something",
+        )
+        .with_hint("this is a defect of pipectl; please report it"))
     }
 }
 

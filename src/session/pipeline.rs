@@ -40,7 +40,11 @@ impl Origin {
 /// Everything that is wrong with the file, or an unknown blueprint, or a malformed `--set`.
 pub fn load(args: &PipelineArgs) -> Result<(Loaded, Origin), Failure> {
     let options = LoadOptions {
-        overrides: args.set.iter().map(|text| Override::parse(text)).collect::<Result<_, _>>()?,
+        overrides: args
+            .set
+            .iter()
+            .map(|text| Override::parse(text))
+            .collect::<Result<_, _>>()?,
         provider: args.sandbox.is_some().then_some(Provider::Sandbox),
     };
     let origin = origin(args);
@@ -64,12 +68,23 @@ fn load_blueprint(name: &str, options: &LoadOptions) -> Result<Loaded, Failure> 
     let Some(blueprint) = pipectl_config::Blueprint::get(name) else {
         return Err(unknown_blueprint(name));
     };
-    blueprint.load(options).map_err(|diagnostics: Diagnostics| diagnostics.into())
+    blueprint
+        .load(options)
+        .map_err(|diagnostics: Diagnostics| diagnostics.into())
 }
 
 /// The error for a blueprint that there isn't.
 pub fn unknown_blueprint(name: &str) -> Failure {
-    let known: Vec<_> = pipectl_config::Blueprint::list().iter().map(|blueprint| blueprint.name).collect();
-    Failure::problem(Exit::BadInput, "CLI001", "find", format!("blueprint {name}"), "there is no blueprint of that name")
-        .hint(format!("there are: {}", known.join(", ")))
+    let known: Vec<_> = pipectl_config::Blueprint::list()
+        .iter()
+        .map(|blueprint| blueprint.name)
+        .collect();
+    Failure::problem(
+        Exit::BadInput,
+        "CLI001",
+        "find",
+        format!("blueprint {name}"),
+        "there is no blueprint of that name",
+    )
+    .hint(format!("there are: {}", known.join(", ")))
 }

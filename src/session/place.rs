@@ -41,7 +41,10 @@ impl Place {
         match (&loaded.pipeline.spec.provider, sandbox) {
             (_, Some(name)) => Ok(Self::Sandbox(name.to_owned())),
             (Provider::Sandbox, None) => Ok(Self::Sandbox(
-                std::env::var("PIPECTL_SANDBOX").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "default".to_owned()),
+                std::env::var("PIPECTL_SANDBOX")
+                    .ok()
+                    .filter(|name| !name.is_empty())
+                    .unwrap_or_else(|| "default".to_owned()),
             )),
             (Provider::Existing(existing), None) => Ok(Self::Existing(Some(Entrance {
                 kubeconfig: loaded
@@ -124,7 +127,10 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sandbox(name) => write!(f, "sandbox {name}"),
-            Self::Existing(Some(Entrance { context: Some(context), .. })) => write!(f, "cluster {context}"),
+            Self::Existing(Some(Entrance {
+                context: Some(context),
+                ..
+            })) => write!(f, "cluster {context}"),
             Self::Existing(_) => f.write_str("existing cluster"),
         }
     }

@@ -17,7 +17,10 @@ pub fn recorded_pipeline(state: &EnvironmentState) -> Option<Loaded> {
 pub fn endpoints(loaded: &Loaded, environment: &str) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
     let mut say = |label: &str, address: String| {
-        endpoints.push(Endpoint { label: label.to_owned(), address });
+        endpoints.push(Endpoint {
+            label: label.to_owned(),
+            address,
+        });
     };
     if let Some(kafka) = &loaded.pipeline.spec.kafka {
         say("bootstrap", kafka.bootstrap_address());
@@ -43,5 +46,9 @@ pub fn endpoints(loaded: &Loaded, environment: &str) -> Vec<Endpoint> {
 #[must_use]
 pub fn next(place: &Place, origin: &Origin, environment: &str) -> Vec<String> {
     let up = format!("pipectl up{}{}", origin.arguments(), place.arguments());
-    vec![format!("pipectl status {environment}"), up, format!("pipectl down {environment}")]
+    vec![
+        format!("pipectl status {environment}"),
+        up,
+        format!("pipectl down {environment}"),
+    ]
 }
