@@ -58,6 +58,23 @@ async fn strimzi_1_2_0_accepts_everything_that_is_rendered_for_it() {
     hold_against(&RELEASES[2]).await;
 }
 
+/// Strimzi before 0.46.0 ignores node pools, and asks for a ZooKeeper, unless told otherwise; a dry run doesn't know that.
+#[test]
+fn before_0_46_0_every_kafka_says_that_it_has_node_pools_and_no_zookeeper() {
+    for release in &RELEASES {
+        for (name, loaded) in release.pipelines() {
+            let objects = rendered_objects(&loaded, release.api, &|_| None);
+            let kafka = objects.iter().find(|object| object["kind"] == "Kafka");
+            let annotations = &kafka.unwrap()["metadata"]["annotations"];
+            for annotation in ["strimzi.io/node-pools", "strimzi.io/kraft"] {
+                let said = annotations[annotation] == "enabled";
+                let expected = release.strimzi == "0.44.0";
+                assert_eq!(said, expected, "{name} for Strimzi {}", release.strimzi);
+            }
+        }
+    }
+}
+
 async fn hold_against(release: &Release) {
     let Some(reference) = reference() else { return };
     let temporary = Temporary::new("official");

@@ -122,8 +122,9 @@ pub fn cluster(kafka: &Kafka, strimzi: Option<&Strimzi>, version: &str) -> Value
     let needs_annotations = strimzi.is_some_and(|strimzi| {
         !releases::at_least(&strimzi.version.to_string(), NODE_POOLS_ALWAYS_ON)
     });
-    if needs_annotations && !kafka.zookeeper.enabled {
-        // Strimzi 0.45 and older take the cluster for a ZooKeeper one without these.
+    if needs_annotations {
+        // Strimzi 0.45 and older take the cluster for one with a ZooKeeper of Strimzi's making without these. A ZooKeeper
+        // from a manifest is beside the point: no Strimzi can use one that it did not make.
         cluster = cluster
             .annotation("strimzi.io/node-pools", "enabled")
             .annotation("strimzi.io/kraft", "enabled");
