@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -94,6 +95,15 @@ impl StepContext {
     #[must_use]
     pub fn output_of(&self, step: &str) -> Option<&Value> {
         self.outputs.get(step)
+    }
+
+    /// When this run began: its id is a UUID of version 7, which begins with the time. Without a run (one look, nobody
+    /// waits) there is none.
+    #[must_use]
+    pub fn run_started(&self) -> Option<Timestamp> {
+        let stamp = uuid::Uuid::parse_str(&self.run).ok()?.get_timestamp()?;
+        let (seconds, _) = stamp.to_unix();
+        Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
     }
 
     /// Makes the identity durable before it is created.

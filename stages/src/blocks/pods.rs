@@ -69,18 +69,10 @@ pub async fn explain(
 #[must_use]
 pub fn patience<'a>(cx: &StepContext, made_by: impl IntoIterator<Item = &'a Value>) -> Patience {
     Patience {
-        not_before: run_started(&cx.run),
+        not_before: cx.run_started(),
         replaced_before: made_by.into_iter().filter_map(written).max(),
         ..Patience::default()
     }
-}
-
-/// When a run began: its id is a UUID of version 7, which begins with the time. Without a run (one look, nobody waits)
-/// there is none, and what is seen counts from its own beginning.
-fn run_started(run: &str) -> Option<Timestamp> {
-    let stamp = uuid::Uuid::parse_str(run).ok()?.get_timestamp()?;
-    let (seconds, _) = stamp.to_unix();
-    Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
 }
 
 /// When an object's content was last written, as its managed fields say; its status does not count.
@@ -112,14 +104,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_run_knows_when_it_began() {
-        let started = run_started("01936d80-0000-7000-8000-000000000000").unwrap();
-        assert_eq!(started.as_millisecond() / 1000, 0x0193_6d80_0000 / 1000);
-        assert_eq!(run_started(""), None);
-        assert_eq!(run_started("run-1"), None);
-    }
 
     #[test]
     fn only_writes_of_the_content_count() {

@@ -19,8 +19,12 @@ use crate::{
     step::{Need, StepId, Timeouts},
 };
 
-/// How long a namespace may be held before it counts as stuck; finalizers and grace periods need some of it.
+/// How long a namespace may be held before it counts as stuck; finalizers and grace periods need some of it. What was
+/// mended before a run gets this time in that run, since conditions are renewed with pauses.
 const HELD_WITHIN: Duration = Duration::from_secs(90);
+
+/// How long an API group may fail to answer; right after CRDs are gone, discovery is old for a moment.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(45);
 
 /// The removal of namespaces.
 #[must_use]
@@ -93,11 +97,13 @@ pub fn held_by(namespace: &Value) -> Vec<String> {
     .collect()
 }
 
-fn held_for(namespace: &Value) -> Option<Duration> {
-    let since: Timestamp = namespace["metadata"]["deletionTimestamp"]
+/// How long a namespace has been held, counted from the run's start at the earliest.
+fn held_for(cx: &StepContext, namespace: &Value) -> Option<Duration> {
+    let asked: Timestamp = namespace["metadata"]["deletionTimestamp"]
         .as_str()?
         .parse()
         .ok()?;
+    let since = cx.run_started().map_or(asked, |started| started.max(asked));
     Timestamp::now().duration_since(since).try_into().ok()
 }
 
@@ -133,7 +139,12 @@ impl Removal for Namespaces {
             let chain = held_by(namespace);
             let discovery = condition(namespace, "NamespaceDeletionDiscoveryFailure");
             let dead_group = discovery.is_some_and(|found| found.is_true());
-            let held = held_for(namespace).is_some_and(|age| age > HELD_WITHIN);
+            let bound = if dead_group {
+                ANSWERS_WITHIN
+            } else {
+                HELD_WITHIN
+            };
+            let held = held_for(cx, namespace).is_some_and(|age| age > bound);
             if held && !chain.is_empty() {
                 let at = ObjectRef::of(namespace);
                 let error = StepError::new("DWN002", "delete", &at, chain.join(" ← "))

@@ -236,3 +236,18 @@ impl World {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_knows_when_it_began() {
+        let mut world = World::default();
+        let step = StepId::new("kafka", "topics");
+        assert_eq!(world.context(&step).run_started(), None);
+        world.run = "01936d80-0000-7000-8000-000000000000".to_owned();
+        let started = world.context(&step).run_started().unwrap();
+        assert_eq!(started.as_second(), 0x0193_6d80_0000 / 1000);
+    }
+}
