@@ -148,7 +148,7 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
         live,
         endpoints: loaded
             .as_ref()
-            .map(|loaded| standing::endpoints(loaded, environment.name()))
+            .map(standing::endpoints)
             .unwrap_or_default(),
         kubeconfig: own.exists().then(|| own.display().to_string()),
         stages,

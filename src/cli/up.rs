@@ -12,6 +12,7 @@ use super::{
     run_report::{self, Reporting},
 };
 use crate::{
+    engine::event::Endpoint,
     engine::{self, Graph, PipelineInfo, RunOptions, RunRecord, RunRequest, Stop, Task, Verb},
     session::{
         access::{Access, Start},
@@ -102,6 +103,11 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
     access.keep_kubeconfig(&environment)?;
 
     let ports = access.ports(Some(&loaded), Some(lease.fence()))?;
+    let mut endpoints = standing::endpoints(&loaded);
+    endpoints.push(Endpoint {
+        label: "kubeconfig".to_owned(),
+        address: format!("pipectl kubeconfig {name}"),
+    });
     let request = RunRequest {
         environment: Owner {
             name: name.clone(),
@@ -112,7 +118,7 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
             environment: name.clone(),
             environment_uid: uid.to_string(),
             place: place.to_string(),
-            endpoints: standing::endpoints(&loaded, &name),
+            endpoints,
             next: standing::next(&place, &origin, &name),
         },
         record: RunRecord {

@@ -12,9 +12,9 @@ pub fn recorded_pipeline(state: &EnvironmentState) -> Option<Loaded> {
     Loaded::from_record(state.pipeline.as_ref()?)
 }
 
-/// The addresses that a person wants: Kafka's bootstrap, services open to the outside, the kubeconfig.
+/// The addresses that a person wants: Kafka's bootstrap, and services open to the outside.
 #[must_use]
-pub fn endpoints(loaded: &Loaded, environment: &str) -> Vec<Endpoint> {
+pub fn endpoints(loaded: &Loaded) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
     let mut say = |label: &str, address: String| {
         endpoints.push(Endpoint {
@@ -38,7 +38,6 @@ pub fn endpoints(loaded: &Loaded, environment: &str) -> Vec<Endpoint> {
             }
         }
     }
-    say("kubeconfig", format!("pipectl kubeconfig {environment}"));
     endpoints
 }
 

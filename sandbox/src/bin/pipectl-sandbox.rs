@@ -8,6 +8,7 @@
 
 use std::process::ExitCode;
 
+#[cfg(feature = "aws")]
 use pipectl_sandbox::aws::AwsSettings;
 use pipectl_sandbox::{Sandbox, SandboxError, StartOptions, shell_exports, supervise};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
     let result = match args.first().map(String::as_str) {
+        #[cfg(feature = "aws")]
         Some("aws") => runtime.block_on(aws(&args)),
         _ => runtime.block_on(command(&args)),
     };
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
 }
 
 /// The simulated AWS alone, until SIGINT.
+#[cfg(feature = "aws")]
 async fn aws(args: &[String]) -> Result<(), SandboxError> {
     let value = |name: &str| {
         let at = args.iter().position(|arg| arg == name)?;
