@@ -1,9 +1,5 @@
 //! Printing: the one place where commands write to standard output and standard error.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is where the command line prints"
-)]
+#![expect(clippy::print_stderr, reason = "this is where the command line prints")]
 
 use std::io::{IsTerminal, Write};
 

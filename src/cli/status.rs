@@ -146,10 +146,7 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
         age_seconds: age,
         last_run: state.runs.last().cloned(),
         live,
-        endpoints: loaded
-            .as_ref()
-            .map(standing::endpoints)
-            .unwrap_or_default(),
+        endpoints: loaded.as_ref().map(standing::endpoints).unwrap_or_default(),
         kubeconfig: own.exists().then(|| own.display().to_string()),
         stages,
     };

@@ -75,9 +75,10 @@ async fn look(step: Arc<dyn Step>, cx: StepContext) -> Seen {
         .with_hint("the cluster is slow or out of reach; try again")
     };
     let recorded = cx.recorded().is_some();
-    let differences = tokio::time::timeout(LOOK_LIMIT, step.diff(&cx))
-        .await
-        .unwrap_or_else(|_| Err(late()));
+    let differences = match tokio::time::timeout(LOOK_LIMIT, step.diff(&cx)).await {
+        Ok(differences) => differences,
+        Err(_) => Err(late()),
+    };
     let readiness = match tokio::time::timeout(LOOK_LIMIT, step.readiness(&cx)).await {
         Ok(Ok(readiness)) if recorded => Some(readiness),
         Ok(Ok(_) | Err(_)) => None,
