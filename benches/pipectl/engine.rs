@@ -1,14 +1,7 @@
-//! How fast the engine and the journal's fold are: prints a table, asserts nothing.
-//!
-//! `cargo bench --bench engine`, or in the profile of the tests `cargo bench --profile dev --bench engine`.
-#![expect(
-    clippy::print_stdout,
-    reason = "a table of measurements is what this program is for"
-)]
+//! The engine over steps that have nothing to do, and the journal's fold.
 
 use std::{
     collections::BTreeMap,
-    error::Error,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -34,13 +27,19 @@ use pipectl_state::{
     PlanSummary, Record, RunId, RunKind,
 };
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, watch},
+};
+
+use crate::table::{Problem, Table};
 
 /// A hundred layers of a hundred steps; each step needs two of the layer before.
 const LAYERS: usize = 100;
 const IN_LAYER: usize = 100;
 const RECORDS: usize = 100_000;
 const TIMES: usize = 7;
+const APPENDS: usize = 200;
 
 /// A step whose thing is always there.
 struct Present {
@@ -98,7 +97,7 @@ fn steps() -> Vec<Arc<dyn Step>> {
 }
 
 /// Plans and runs the whole graph once, with a journal on disk; answers how long that took.
-async fn run_once(root: &Path) -> Result<Duration, Box<dyn Error>> {
+async fn run_once(root: &Path) -> Result<Duration, Problem> {
     let lease = Lease::acquire(root, LeaseOptions::default()).await?;
     let mode = OpenMode::Write {
         run: RunId::new(),
@@ -160,6 +159,17 @@ fn created() -> Body {
     }
 }
 
+fn started() -> Body {
+    Body::RunStarted {
+        kind: RunKind::Up,
+        pipeline_digest: "d".to_owned(),
+        pipeline: None,
+        plan: PlanSummary::default(),
+        invoked_by: Invoker::default(),
+        pipectl_version: "0".to_owned(),
+    }
+}
+
 /// A long life: run after run, each applying a hundred steps.
 fn history() -> Vec<Record> {
     let mut records = Vec::with_capacity(RECORDS);
@@ -177,15 +187,7 @@ fn history() -> Vec<Record> {
     };
     push(run, created());
     loop {
-        let started = Body::RunStarted {
-            kind: RunKind::Up,
-            pipeline_digest: "d".to_owned(),
-            pipeline: None,
-            plan: PlanSummary::default(),
-            invoked_by: Invoker::default(),
-            pipectl_version: "0".to_owned(),
-        };
-        if !push(run, started) {
+        if !push(run, started()) {
             return records;
         }
         for n in 0..100 {
@@ -227,36 +229,18 @@ fn history() -> Vec<Record> {
     }
 }
 
-fn row(what: &str, mut times: Vec<Duration>) {
-    times.sort();
-    let ms = |time: Option<&Duration>| time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0);
-    let (median, best, worst) = (times.get(times.len() / 2), times.first(), times.last());
-    println!(
-        "| {what:<52} | {:>9.1} | {:>9.1} | {:>9.1} |",
-        ms(median),
-        ms(best),
-        ms(worst)
-    );
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test` starts bench programs too, to see that they start; it means no measurement by it.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    println!("| {:<52} | median ms |   best ms |  worst ms |", "what");
-    println!("| {:-<52} | --------: | --------: | --------: |", "");
-
+/// Measures, one row a figure.
+///
+/// # Errors
+/// When a run does not end as it should.
+pub fn measure(table: &mut Table, runtime: &Runtime) -> Result<(), Problem> {
     let directory = tempfile::tempdir()?;
     let first = runtime.block_on(run_once(directory.path()))?;
-    row("first run of 10,000 steps, all adopted", vec![first]);
+    table.millis("run of 10,000 steps, all adopted", "", vec![first]);
     let again: Result<Vec<Duration>, _> = (0..TIMES)
         .map(|_| runtime.block_on(run_once(directory.path())))
         .collect();
-    row("no-op run of 10,000 steps (plan, run, record)", again?);
+    table.millis("plan and run of 10,000 steps, no-op", "< 500", again?);
 
     let plan = (0..TIMES).map(|_| {
         let steps = steps();
@@ -265,14 +249,50 @@ fn main() -> Result<(), Box<dyn Error>> {
             Graph::up(steps).map(|graph| pipectl::engine::Plan::of(&graph, &BTreeMap::new()));
         graph.map(|_| began.elapsed())
     });
-    row("plan of 10,000 steps", plan.collect::<Result<_, _>>()?);
+    table.millis("of that, the plan", "", plan.collect::<Result<_, _>>()?);
 
     let records = history();
     let folds = (0..TIMES).map(|_| {
         let began = Instant::now();
         EnvironmentState::fold("bench", &records).map(|_| began.elapsed())
     });
-    row("fold of 100,000 records", folds.collect::<Result<_, _>>()?);
+    table.millis(
+        "fold of 100,000 records",
+        "< 500",
+        folds.collect::<Result<_, _>>()?,
+    );
+    Ok(())
+}
+
+/// An append is a write and a sync, since what follows it costs money.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn append(table: &mut Table, runtime: &Runtime) -> Result<(), Problem> {
+    let directory = tempfile::tempdir()?;
+    let times = runtime.block_on(async {
+        let lease = Lease::acquire(directory.path(), LeaseOptions::default()).await?;
+        let mode = OpenMode::Write {
+            run: RunId::new(),
+            fence: lease.number(),
+        };
+        let (mut journal, _) = Journal::open(directory.path(), "bench", mode)?;
+        journal.append(vec![created()]).await?;
+        journal.append(vec![started()]).await?;
+        let mut times = Vec::new();
+        for n in 0..APPENDS {
+            let intent = Body::StepIntent {
+                step: format!("stage/{n}"),
+                attempt: 1,
+                identity: json!({ "name": n }),
+            };
+            let began = Instant::now();
+            journal.append(vec![intent]).await?;
+            times.push(began.elapsed());
+        }
+        Ok::<_, Problem>(times)
+    })?;
+    table.millis("durable append of a record (sync included)", "", times);
     Ok(())
 }
 
