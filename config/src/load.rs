@@ -10,7 +10,7 @@ use crate::{
     overrides::{self, Override},
     report::Report,
     schema::{kafka_schema, pipeline_schema},
-    secrets::hide_secrets,
+    secrets::{hide_secrets, literal_secrets},
     shape::check_shape,
     source::{DiskSource, FileSource, SourceError},
     substitute::Substitutions,
@@ -113,7 +113,21 @@ pub fn load(
         .spark_applications
         .iter()
         .zip(&contents.objects.applications);
+    let mut literals = literal_secrets(&tree);
+    let objects = &contents.objects;
+    for object in objects
+        .workloads
+        .iter()
+        .chain(&objects.applications)
+        .flatten()
+    {
+        literals.extend(literal_secrets(&object.node));
+    }
     Ok(Loaded {
+        literal_secrets: literals
+            .into_iter()
+            .map(|secret| (secret.name, secret.value))
+            .collect(),
         workloads: workloads
             .map(|(workload, objects)| (workload.name.clone(), manifests(objects)))
             .collect(),

@@ -81,6 +81,7 @@ pub struct Loaded {
     /// The pipeline file, as a person would write it.
     pub file: String,
     pub(crate) files: Arc<dyn FileSource>,
+    pub(crate) literal_secrets: Vec<(String, String)>,
     pub(crate) workloads: BTreeMap<String, Vec<ManifestObject>>,
     pub(crate) applications: BTreeMap<(String, String), Vec<ManifestObject>>,
     pub(crate) code: BTreeMap<(String, String), BTreeMap<String, String>>,
@@ -88,6 +89,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Values that look like secrets although they are written out, by the name they have; each was warned about. They must not
+    /// reach records and messages any more than referenced ones.
+    pub fn literal_secrets(&self) -> &[(String, String)] {
+        &self.literal_secrets
+    }
+
     /// The objects of a workload, from its manifests in order and then its inline ones; none for a workload that is not enabled.
     pub fn workload_objects(&self, workload: &str) -> &[ManifestObject] {
         self.workloads.get(workload).map_or(&[], Vec::as_slice)

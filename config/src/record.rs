@@ -73,6 +73,7 @@ impl Loaded {
         Some(Self {
             pipeline: record.pipeline,
             warnings: Vec::new(),
+            literal_secrets: Vec::new(),
             file: record.file,
             files: Arc::new(MemorySource::new("recorded: ")),
             workloads: record.workloads,

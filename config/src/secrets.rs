@@ -82,6 +82,8 @@ pub(crate) struct LiteralSecret {
     /// What it is called.
     pub name: String,
     pub span: Span,
+    /// Its value.
+    pub value: String,
 }
 
 /// Every value below `node` that looks like a secret: by the key it has, by the `name` beside a `value`, or by its shape.
@@ -98,6 +100,7 @@ fn collect(node: &Node, name: Option<&str>, found: &mut Vec<LiteralSecret>) {
                 found.push(LiteralSecret {
                     name: name.unwrap_or("value").to_owned(),
                     span: node.span,
+                    value: text.clone(),
                 });
             }
         }
@@ -124,6 +127,7 @@ fn collect(node: &Node, name: Option<&str>, found: &mut Vec<LiteralSecret>) {
                                 found.push(LiteralSecret {
                                     name: key.text.clone(),
                                     span: value.span,
+                                    value: value.text().unwrap_or_default().to_owned(),
                                 });
                             }
                         }

@@ -82,6 +82,7 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         .map_err(failed)?;
     let run = RunId::new();
     let (journal, _) = environment.open(run, &lease).map_err(failed)?;
+    access.conceal(&loaded);
     let mut journal = journal.with_redactor(access.redactor.clone());
     let uid = match journal.state().uid() {
         Some(uid) => uid,

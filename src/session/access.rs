@@ -215,6 +215,14 @@ impl Access {
         })
     }
 
+    /// Keeps what looks like a secret in the pipeline out of the record and of quoted words.
+    pub fn conceal(&self, loaded: &Loaded) {
+        for (name, value) in loaded.literal_secrets() {
+            self.redactor.register(name, value);
+            self.words.add(value);
+        }
+    }
+
     /// Ends calls and children under way.
     #[must_use]
     pub fn cancel(&self) -> CancellationToken {

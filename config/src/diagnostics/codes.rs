@@ -179,6 +179,9 @@ codes! {
     RESOURCES = "CFG051", "More is asked for than may be used.",
         "Kubernetes refuses a request above its limit.",
         "resources: {requests: {cpu: 2}, limits: {cpu: 1}}";
+    SECRET_OBJECT = "CFG052", "A manifest holds a Secret with its values.",
+        "The values would stand in plain files, plans and the record of the environment. List the Secret under spec.secrets and say with secretRef where each value is kept. A Secret without data, such as a service account token that Kubernetes fills in, is accepted.",
+        "kind: Secret\nstringData: {password: ...}";
 }
 
 /// What a code means; `None` for codes of other parts of pipectl. Case does not matter.

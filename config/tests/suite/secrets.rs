@@ -7,9 +7,9 @@ use pipectl_config::{EnvValue, SecretError, SecretRef, SecretValue, source::Memo
 #[test]
 fn a_written_out_secret_is_a_warning_that_does_not_repeat_it() {
     let spec = "  namespaces: [{name: a}]\n  workloads: [{name: w, namespace: a, manifests: [m.yaml]}]\n  sparkApplications:\n    - name: app\n      sparkVersion: 3.5.1\n      image: i\n      mainApplicationFile: local:///a.py\n      env:\n        DB_PASSWORD: hunter2\n        API_TOKEN: {secretRef: {env: API_TOKEN}}\n";
-    let manifest = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {user: admin}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n    - env:\n        - {name: SECRET_KEY_BASE, value: topsecret}\n        - name: ACCESS_TOKEN\n          value: |\n            hunter3\n            hunter4\n";
+    let manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n    - env:\n        - {name: SECRET_KEY_BASE, value: topsecret}\n        - name: ACCESS_TOKEN\n          value: |\n            hunter3\n            hunter4\n";
     let shown = findings_with(file(spec), &[("m.yaml", manifest)]);
-    for secret in ["hunter", "admin", "topsecret"] {
+    for secret in ["hunter", "topsecret"] {
         assert!(!shown.contains(secret), "{shown}");
     }
     assert_snapshot!(shown, @r"
@@ -20,27 +20,58 @@ fn a_written_out_secret_is_a_warning_that_does_not_repeat_it() {
        │                      ^^^^^^^
        ╰─ help: keep it elsewhere: secretRef: {env: NAME}, {file: PATH} or {awsSecretsManager: {id: ID}}; for manifests, list it under spec.secrets
 
-    warning[CFG037]: user looks like a secret that is written out here
-       ╭─ m.yaml:4:20
-       │
-     4 │ stringData: {user: •••••}
-       │                    ^^^^^
-       ╰─ help: keep it elsewhere: secretRef: {env: NAME}, {file: PATH} or {awsSecretsManager: {id: ID}}; for manifests, list it under spec.secrets
-
     warning[CFG037]: SECRET_KEY_BASE looks like a secret that is written out here
-       ╭─ m.yaml:12:42
+       ╭─ m.yaml:7:42
        │
-    12 │         - {name: SECRET_KEY_BASE, value: •••••••••}
+     7 │         - {name: SECRET_KEY_BASE, value: •••••••••}
        │                                          ^^^^^^^^^
        ╰─ help: keep it elsewhere: secretRef: {env: NAME}, {file: PATH} or {awsSecretsManager: {id: ID}}; for manifests, list it under spec.secrets
 
     warning[CFG037]: ACCESS_TOKEN looks like a secret that is written out here
-       ╭─ m.yaml:15:13
+       ╭─ m.yaml:10:13
        │
-    15 │             •••••••
+    10 │             •••••••
        │             ^^^^^^^
        ╰─ help: keep it elsewhere: secretRef: {env: NAME}, {file: PATH} or {awsSecretsManager: {id: ID}}; for manifests, list it under spec.secrets
     ");
+}
+
+#[test]
+fn a_secret_with_its_values_in_a_manifest_is_refused_and_one_without_is_not() {
+    let spec =
+        "  namespaces: [{name: a}]\n  workloads: [{name: w, namespace: a, manifests: [m.yaml]}]\n";
+    let empty = "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/service-account-token\nmetadata: {name: t, annotations: {kubernetes.io/service-account.name: s}}\n";
+    let shown = findings_with(
+        file(spec),
+        &[(
+            "m.yaml",
+            &format!(
+                "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{user: admin}}\n---\n{empty}"
+            ),
+        )],
+    );
+    assert!(!shown.contains("admin"), "{shown}");
+    assert_snapshot!(shown, @r"
+    error[CFG052]: Secret 's' is written out here
+       ╭─ m.yaml:4:13
+       │
+     4 │ stringData: {user: •••••}
+       │             ^
+       ╰─ help: list it under spec.secrets, with secretRef: {env: NAME}, {file: PATH} or {awsSecretsManager: {id: ID}} for each value
+
+    1 error in m.yaml; nothing was changed
+    ");
+    assert_eq!(findings_with(file(spec), &[("m.yaml", empty)]), "");
+}
+
+#[test]
+fn what_looks_like_a_secret_is_known_to_whoever_writes_records() {
+    let spec = "  sparkApplications:\n    - name: app\n      sparkVersion: 3.5.1\n      image: i\n      mainApplicationFile: local:///a.py\n      env:\n        DB_PASSWORD: hunter2\n";
+    let loaded = load_with(file(spec), &[]).unwrap();
+    assert_eq!(
+        loaded.literal_secrets(),
+        [("DB_PASSWORD".to_owned(), "hunter2".to_owned())]
+    );
 }
 
 #[test]
