@@ -92,10 +92,9 @@ pub fn steps(loaded: &Arc<Loaded>) -> Vec<Arc<dyn Step>> {
         ),
     ];
     if !kafka.topics.is_empty() {
-        steps.push(ObjectsStep::step(
-            row("topics", topics_title(kafka), 170),
-            wants(PartOf::Topics),
-        ));
+        // Nobody makes topics of a cluster that was refused, so they don't wait for what cannot come.
+        let row = row("topics", topics_title(kafka), 170).needs([Need::applied(cluster())]);
+        steps.push(ObjectsStep::step(row, wants(PartOf::Topics)));
     }
     if !loaded.zookeeper_objects().is_empty() {
         let row = Row::new(STAGE, "zookeeper", "ZooKeeper")
