@@ -109,7 +109,7 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// Whether two values are the same amount in other words: the API server keeps `1000m` as `1`.
-fn same_amount(left: &Value, right: &Value) -> bool {
+pub(crate) fn same_amount(left: &Value, right: &Value) -> bool {
     matches!((amount(left), amount(right)), (Some(left), Some(right)) if left == right)
 }
 

@@ -58,7 +58,26 @@ pub(super) fn addresses(look: &Look) -> Vec<Check> {
                 .find(|live| {
                     live["kind"] == client.kind.as_str() && named(live, namespace, &client.name)
                 });
-            let seen = live.and_then(|live| env_of(live, &client.env));
+            let setting = live.and_then(|live| env_of(live, &client.env));
+            if let Some(Setting::Elsewhere) = setting {
+                let why = "the address stands in a ConfigMap or Secret that the program reads when it starts";
+                let check = Check::open(
+                    format!("clients/{namespace}/{}", client.name),
+                    format!("{} → Kafka", client.name),
+                    kafka.bootstrap_address(),
+                    why,
+                );
+                checks.push(check.by(format!(
+                    "kubectl get {} {} -n {namespace} -o yaml",
+                    client.kind.to_lowercase(),
+                    client.name
+                )));
+                continue;
+            }
+            let seen = setting.and_then(|setting| match setting {
+                Setting::Written(value) => Some(value),
+                Setting::Elsewhere => None,
+            });
             let kind = client.kind.to_lowercase();
             checks.push(check(
                 format!("clients/{namespace}/{}", client.name),
@@ -111,16 +130,27 @@ fn full(address: &str, namespace: &str) -> String {
     }
 }
 
+/// Where an environment variable has its value.
+#[derive(Debug, PartialEq, Eq)]
+enum Setting {
+    /// Written out.
+    Written(String),
+    /// In another object.
+    Elsewhere,
+}
+
 /// An environment variable of a workload's containers.
-fn env_of(workload: &Value, name: &str) -> Option<String> {
+fn env_of(workload: &Value, name: &str) -> Option<Setting> {
     let pod = &workload["spec"]["template"]["spec"];
-    ["containers", "initContainers"]
+    let entry = ["containers", "initContainers"]
         .into_iter()
         .flat_map(|list| pod[list].as_array().into_iter().flatten())
         .flat_map(|container| container["env"].as_array().into_iter().flatten())
-        .find(|entry| entry["name"] == name)
-        .and_then(|entry| entry["value"].as_str())
-        .map(str::to_owned)
+        .find(|entry| entry["name"] == name)?;
+    if entry["valueFrom"].is_object() {
+        return Some(Setting::Elsewhere);
+    }
+    Some(Setting::Written(entry["value"].as_str()?.to_owned()))
 }
 
 #[cfg(test)]
@@ -132,8 +162,12 @@ mod tests {
     #[test]
     fn environment_variables_are_found_in_any_container() {
         let workload = json!({"spec": {"template": {"spec": {"containers": [
-            {"name": "a"}, {"name": "b", "env": [{"name": "K", "value": "v"}]}]}}}});
-        assert_eq!(env_of(&workload, "K").as_deref(), Some("v"));
+            {"name": "a"}, {"name": "b", "env": [{"name": "K", "value": "v"}, {"name": "F", "valueFrom": {}}]}]}}}});
+        assert_eq!(
+            env_of(&workload, "K"),
+            Some(Setting::Written("v".to_owned()))
+        );
+        assert_eq!(env_of(&workload, "F"), Some(Setting::Elsewhere));
         assert_eq!(env_of(&workload, "L"), None);
     }
 

@@ -2,13 +2,16 @@
 
 use pipectl_config::{Kafka, NodePoolRole};
 use pipectl_kinds::strimzi::CLUSTER_LABEL;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     check::Check,
     look::{Look, named},
 };
-use crate::health::{Health, condition, judge, listener_addresses};
+use crate::{
+    health::{Health, condition, judge, listener_addresses},
+    objects::diff::same_amount,
+};
 
 /// How a live object is, in a few words.
 pub(super) fn health_words(object: Option<&Value>) -> (String, bool) {
@@ -121,16 +124,25 @@ fn storage(look: &Look, kafka: &Kafka) -> Vec<Check> {
                 .iter()
                 .filter(|claim| claim["status"]["phase"] == "Bound");
             let bound = bound.count();
-            let mut sizes: Vec<&str> = own
+            // The API server may write an amount in other words: 10240Mi is 10Gi.
+            let declared = pool.storage.size.to_string();
+            let mut sizes: Vec<String> = own
                 .iter()
-                .filter_map(|claim| claim["spec"]["resources"]["requests"]["storage"].as_str())
+                .map(|claim| &claim["spec"]["resources"]["requests"]["storage"])
+                .map(|size| {
+                    if same_amount(size, &json!(declared)) {
+                        declared.clone()
+                    } else {
+                        size.as_str().unwrap_or("?").to_owned()
+                    }
+                })
                 .collect();
             sizes.sort_unstable();
             sizes.dedup();
             Check::equal(
                 format!("kafka/storage/{}", pool.name),
                 format!("storage of {}", pool.name),
-                format!("{} claims bound, {} each", pool.replicas, pool.storage.size),
+                format!("{} claims bound, {declared} each", pool.replicas),
                 format!("{bound} claims bound, {} each", sizes.join(" or ")),
             )
             .by(format!("kubectl get pvc -n {}", kafka.namespace))
