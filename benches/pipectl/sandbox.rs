@@ -176,13 +176,11 @@ struct Figures {
 impl Figures {
     /// The step's own time is in the run's last event.
     fn add(&mut self, run: &Run) -> Result<(), Problem> {
-        let events = run
+        let mut events = run
             .output
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let finished = events
-            .filter(|event| event["type"] == "run_finished")
-            .last();
+        let finished = events.rfind(|event| event["type"] == "run_finished");
         let finished = finished.ok_or("the run said nothing of its end")?;
         let timings = finished["timings"].as_array();
         let step = timings
