@@ -26,7 +26,7 @@ pub struct Reporting<'a> {
 }
 
 impl Reporting<'_> {
-    /// Runs the request with its reporters. `cancel` ends calls and children under way at the first signal.
+    /// Runs the request with its reporters. `cancel` ends children under way at the first signal.
     ///
     /// # Errors
     /// When a summary file cannot be written.

@@ -100,7 +100,9 @@ impl Access {
             },
         };
         let cancel = CancellationToken::new();
-        let mut options = ConnectOptions::new(&entrance.kubeconfig).cancel(cancel.clone());
+        // Calls are not given up at the first signal: the engine lets them end for a moment and knows which it cut off, and
+        // so whether the lease may be given back. Children take longer than that, and are ended at once.
+        let mut options = ConnectOptions::new(&entrance.kubeconfig);
         options.context.clone_from(&entrance.context);
         let words = Words::default();
         options.redactor = words.clone();
@@ -223,7 +225,7 @@ impl Access {
         }
     }
 
-    /// Ends calls and children under way.
+    /// Ends children under way.
     #[must_use]
     pub fn cancel(&self) -> CancellationToken {
         self.cancel.clone()

@@ -18,17 +18,41 @@ fn a_failure_withholds_its_dependents_and_passing_faults_pass() {
     ]));
     let up = world.events(&["up", &option]).exits(1);
     let events = up.events();
-    assert_eq!(events.failures(), [("kafka/cluster".to_owned(), "K8S007".to_owned())], "{}", up.described());
+    assert_eq!(
+        events.failures(),
+        [("kafka/cluster".to_owned(), "K8S007".to_owned())],
+        "{}",
+        up.described()
+    );
     let error = events.error_of("kafka/cluster");
-    assert_eq!(error["resource"], "Kafka kafka/streaming-cluster", "{error:#}");
+    assert_eq!(
+        error["resource"], "Kafka kafka/streaming-cluster",
+        "{error:#}"
+    );
     assert!(error["hint"].is_string(), "{error:#}");
     let ready = events.steps("step_ready");
-    for sibling in ["workloads/was", "workloads/log-generator", "strimzi/operator", "spark-operator/operator"] {
-        assert!(ready.iter().any(|step| step == sibling), "{sibling} did not finish\n{}", up.described());
+    for sibling in [
+        "workloads/was",
+        "workloads/log-generator",
+        "strimzi/operator",
+        "spark-operator/operator",
+    ] {
+        assert!(
+            ready.iter().any(|step| step == sibling),
+            "{sibling} did not finish\n{}",
+            up.described()
+        );
     }
     let withheld = events.steps("step_withheld");
-    assert!(withheld.iter().any(|step| step == "verification/checks"), "{withheld:?}");
-    assert!(cluster.list(Kind("kafka.strimzi.io", "v1", "Kafka", "kafkas"), "", "").is_empty());
+    assert!(
+        withheld.iter().any(|step| step == "verification/checks"),
+        "{withheld:?}"
+    );
+    assert!(
+        cluster
+            .list(Kind("kafka.strimzi.io", "v1", "Kafka", "kafkas"), "", "")
+            .is_empty()
+    );
     let status = world.pipectl(&["status", "-o", "json"]).exits(0).json();
     assert_eq!(status["phase"], "incomplete");
     world.pipectl(&["status", "--check"]).exits(1);
@@ -49,13 +73,25 @@ fn a_failure_withholds_its_dependents_and_passing_faults_pass() {
     ]));
     world.events(&["up", &option]).exits(0);
     for (rule, hits) in sandbox.hits().into_iter().enumerate() {
-        assert!(hits > 0, "fault {rule} never struck, so this test says nothing about it");
+        assert!(
+            hits > 0,
+            "fault {rule} never struck, so this test says nothing about it"
+        );
     }
     sandbox.no_faults();
     let count = |kind: &'static str, plural: &'static str| {
-        cluster.list(Kind("kafka.strimzi.io", "v1", kind, plural), "", "").len()
+        cluster
+            .list(Kind("kafka.strimzi.io", "v1", kind, plural), "", "")
+            .len()
     };
-    assert_eq!((count("Kafka", "kafkas"), count("KafkaNodePool", "kafkanodepools"), count("KafkaTopic", "kafkatopics")), (1, 2, 1));
+    assert_eq!(
+        (
+            count("Kafka", "kafkas"),
+            count("KafkaNodePool", "kafkanodepools"),
+            count("KafkaTopic", "kafkatopics")
+        ),
+        (1, 2, 1)
+    );
     world.pipectl(&["status", "--check"]).exits(0);
 
     // And so does the way down, where a delete that took effect and was not answered is the awkward one.
@@ -69,5 +105,8 @@ fn a_failure_withholds_its_dependents_and_passing_faults_pass() {
         assert!(hits > 0, "fault {rule} never struck\n{}", down.described());
     }
     sandbox.no_faults();
-    assert_eq!(cluster.everything("pipectl.dev/environment"), BTreeMap::new());
+    assert_eq!(
+        cluster.everything("pipectl.dev/environment"),
+        BTreeMap::new()
+    );
 }

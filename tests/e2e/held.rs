@@ -9,7 +9,10 @@ fn of_two_runs_at_once_one_is_told_who_works_on_it() {
     let world = World::new();
     let sandbox = world.sandbox("contended");
     let option = sandbox.option();
-    let slow = tiny("busybox:1").replace("annotations: {}", "annotations: {sandbox.pipectl.dev/start-after: 20m}");
+    let slow = tiny("busybox:1").replace(
+        "annotations: {}",
+        "annotations: {sandbox.pipectl.dev/start-after: 20m}",
+    );
     let slow = world.file("slow.yaml", &slow);
     let mut first = world.events(&["up", &slow, &option]).start();
     first.until_step("step_waits", "workloads/web");
@@ -25,9 +28,16 @@ fn of_two_runs_at_once_one_is_told_who_works_on_it() {
         };
         command.exits(6).complains("STA020").says(host);
     }
-    assert_eq!(sandbox.calls().writes(), [], "a run without the lease wrote something");
+    assert_eq!(
+        sandbox.calls().writes(),
+        [],
+        "a run without the lease wrote something"
+    );
     // Looking is always possible.
-    let status = world.pipectl(&["status", TINY, "-o", "json"]).exits(0).json();
+    let status = world
+        .pipectl(&["status", TINY, "-o", "json"])
+        .exits(0)
+        .json();
     assert_eq!(status["phase"], "coming_up", "{status:#}");
 
     first.signal(Signal::INT);

@@ -43,7 +43,15 @@ fn secret_values_are_nowhere_but_in_the_cluster() {
 
     // Without the value nothing is made up, and nothing is waited for.
     let without = world.events(&up).exits(1);
-    assert!(without.events().failures().iter().any(|(_, code)| code == "SEC001"), "{}", without.described());
+    assert!(
+        without
+            .events()
+            .failures()
+            .iter()
+            .any(|(_, code)| code == "SEC001"),
+        "{}",
+        without.described()
+    );
 
     let (seen, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
     let done = AtomicBool::new(false);
@@ -60,25 +68,51 @@ fn secret_values_are_nowhere_but_in_the_cluster() {
         run
     });
     let run = run.exits(0);
-    assert!(!seen.load(Ordering::Relaxed), "the value stood in a command line");
-    assert!(looks.load(Ordering::Relaxed) > 20, "nobody looked at the command lines");
+    assert!(
+        !seen.load(Ordering::Relaxed),
+        "the value stood in a command line"
+    );
+    assert!(
+        looks.load(Ordering::Relaxed) > 20,
+        "nobody looked at the command lines"
+    );
     for text in [&run.stdout, &run.stderr] {
-        assert!(!text.contains(VALUE) && !text.contains(ENCODED), "the value was printed\n{}", run.described());
+        assert!(
+            !text.contains(VALUE) && !text.contains(ENCODED),
+            "the value was printed\n{}",
+            run.described()
+        );
     }
 
     // It arrived.
     let cluster = sandbox.cluster();
-    let secret = cluster.get(Kind::SECRET, "tiny", "token").expect("the Secret");
+    let secret = cluster
+        .get(Kind::SECRET, "tiny", "token")
+        .expect("the Secret");
     assert_eq!(secret["data"]["token"], ENCODED);
     // An unchanged value is no change; a changed one is.
     sandbox.count_anew();
-    world.events(&["up", &file, &sandbox.option()]).env("PIPELINE_TOKEN", VALUE).exits(0);
+    world
+        .events(&["up", &file, &sandbox.option()])
+        .env("PIPELINE_TOKEN", VALUE)
+        .exits(0);
     assert_eq!(sandbox.calls().writes(), []);
     assert_eq!(sandbox.calls().helm().count(), 0);
 
-    for command in [vec!["status", "tiny"], vec!["status", "tiny", "-o", "json"], vec!["list", "-o", "yaml"]] {
-        let shown = world.pipectl(&command).env("PIPELINE_TOKEN", VALUE).exits(0);
-        assert!(!shown.stdout.contains(VALUE) && !shown.stdout.contains(ENCODED), "{}", shown.described());
+    for command in [
+        vec!["status", "tiny"],
+        vec!["status", "tiny", "-o", "json"],
+        vec!["list", "-o", "yaml"],
+    ] {
+        let shown = world
+            .pipectl(&command)
+            .env("PIPELINE_TOKEN", VALUE)
+            .exits(0);
+        assert!(
+            !shown.stdout.contains(VALUE) && !shown.stdout.contains(ENCODED),
+            "{}",
+            shown.described()
+        );
     }
     // The sandbox's own store is the cluster, and the pipeline file of the user's is not among what is looked at.
     let store = sandbox.directory().join("etcd");
@@ -93,10 +127,14 @@ fn secret_values_are_nowhere_but_in_the_cluster() {
 
 /// Whether the value stands in the command line of any process.
 fn in_any_command_line() -> bool {
-    fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| {
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        contains(&line, VALUE) || contains(&line, ENCODED)
-    })
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            contains(&line, VALUE) || contains(&line, ENCODED)
+        })
 }
 
 fn search(directory: &Path, except: &Path, searched: &mut usize) {
@@ -110,12 +148,18 @@ fn search(directory: &Path, except: &Path, searched: &mut usize) {
         } else if let Ok(content) = fs::read(&path) {
             *searched += 1;
             for form in [VALUE, ENCODED] {
-                assert!(!contains(&content, form), "the value stands in {}", path.display());
+                assert!(
+                    !contains(&content, form),
+                    "the value stands in {}",
+                    path.display()
+                );
             }
         }
     }
 }
 
 fn contains(haystack: &[u8], needle: &str) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle.as_bytes())
 }

@@ -19,20 +19,29 @@ fn finalizers_of_a_dead_operator_are_taken_off_and_said() {
     );
 
     // The operators go by other hands, first the one that would bring the other back.
-    let operators = cluster.list(Kind::DEPLOYMENT, "kafka", "strimzi.io/kind=cluster-operator");
-    assert_eq!(operators.len(), 1);
-    cluster.delete(Kind::DEPLOYMENT, "kafka", operators[0]["metadata"]["name"].as_str().expect("a name"));
-    cluster.delete(Kind::DEPLOYMENT, "kafka", "streaming-cluster-entity-operator");
+    cluster.delete(Kind::DEPLOYMENT, "kafka", "strimzi-cluster-operator");
+    cluster.delete(
+        Kind::DEPLOYMENT,
+        "kafka",
+        "streaming-cluster-entity-operator",
+    );
 
     let down = world.events(&["down", "--yes"]).exits(0);
     assert!(
-        remarks(&down.events()).iter().any(|words| words.contains("strimzi.io/topic-operator")),
+        remarks(&down.events())
+            .iter()
+            .any(|words| words.contains("strimzi.io/topic-operator")),
         "the finalizer was taken off in silence\n{}",
         down.described()
     );
     assert_eq!(down.events().absence()["remaining"], json!([]));
-    assert_eq!(cluster.everything("pipectl.dev/environment"), BTreeMap::new());
-    let still = cluster.get(Kind::CONFIG_MAP, "default", "precious").expect("somebody else's object");
+    assert_eq!(
+        cluster.everything("pipectl.dev/environment"),
+        BTreeMap::new()
+    );
+    let still = cluster
+        .get(Kind::CONFIG_MAP, "default", "precious")
+        .expect("somebody else's object");
     assert_eq!(still["metadata"]["uid"], theirs["metadata"]["uid"]);
 }
 
@@ -51,11 +60,19 @@ fn what_holds_a_namespace_is_named_and_down_goes_on_when_it_lets_go() {
 
     let mut down = world.events(&["down", "tiny", "--yes"]).start();
     let event = down.until_event("the name of the finalizer", |event| {
-        event["type"] == "step_waits" && event["waiting_for"].to_string().contains("example.com/hold")
+        event["type"] == "step_waits"
+            && event["waiting_for"]
+                .to_string()
+                .contains("example.com/hold")
     });
     assert_eq!(event["step"], "namespaces/all", "{event:#}");
     // The finalizer is not ours to take off, and its owner lets go now.
-    cluster.patch(Kind::CONFIG_MAP, "tiny", "held", &json!({"metadata": {"finalizers": null}}));
+    cluster.patch(
+        Kind::CONFIG_MAP,
+        "tiny",
+        "held",
+        &json!({"metadata": {"finalizers": null}}),
+    );
     let down = down.wait().exits(0);
     assert_eq!(down.events().absence()["remaining"], json!([]));
     assert!(cluster.get(Kind::NAMESPACE, "", "tiny").is_none());
@@ -72,22 +89,51 @@ fn what_stays_is_reported_with_its_holder_and_the_record_is_kept() {
     cluster.patch(Kind::CONFIG_MAP, "tiny", "settings", &hold);
 
     // Somebody else's finalizer is not taken off; the run is bounded here, since nobody will let go.
-    let down = world.events(&["down", "tiny", "--yes", "--timeout", "5s"]).run();
+    let down = world
+        .events(&["down", "tiny", "--yes", "--timeout", "5s"])
+        .run();
     assert_ne!(down.code(), 0, "{}", down.described());
-    assert!(remarks(&down.events()).iter().any(|words| words.contains("example.com/hold")), "{}", down.described());
-    let object = cluster.get(Kind::CONFIG_MAP, "tiny", "settings").expect("it is held");
-    assert_eq!(object["metadata"]["finalizers"], json!(["example.com/hold"]));
-    assert_eq!(world.pipectl(&["list", "-o", "json"]).exits(0).json()[0]["name"], "tiny", "the record was dropped too early");
+    assert!(
+        remarks(&down.events())
+            .iter()
+            .any(|words| words.contains("example.com/hold")),
+        "{}",
+        down.described()
+    );
+    let object = cluster
+        .get(Kind::CONFIG_MAP, "tiny", "settings")
+        .expect("it is held");
+    assert_eq!(
+        object["metadata"]["finalizers"],
+        json!(["example.com/hold"])
+    );
+    assert_eq!(
+        world.pipectl(&["list", "-o", "json"]).exits(0).json()[0]["name"],
+        "tiny",
+        "the record was dropped too early"
+    );
 
-    cluster.patch(Kind::CONFIG_MAP, "tiny", "settings", &json!({"metadata": {"finalizers": null}}));
+    cluster.patch(
+        Kind::CONFIG_MAP,
+        "tiny",
+        "settings",
+        &json!({"metadata": {"finalizers": null}}),
+    );
     world.events(&["down", "tiny", "--yes"]).exits(0);
-    assert_eq!(cluster.everything("pipectl.dev/environment"), BTreeMap::new());
+    assert_eq!(
+        cluster.everything("pipectl.dev/environment"),
+        BTreeMap::new()
+    );
 }
 
 /// What the run said besides its results.
 fn remarks(events: &Events) -> Vec<String> {
     let words = |event: &Value, key: &str| event[key].as_str().map(str::to_owned);
-    let progress = events.of("step_progress").filter_map(|event| words(event, "message"));
-    let waits = events.of("step_waits").filter_map(|event| words(event, "waiting_for"));
+    let progress = events
+        .of("step_progress")
+        .filter_map(|event| words(event, "message"));
+    let waits = events
+        .of("step_waits")
+        .filter_map(|event| words(event, "waiting_for"));
     progress.chain(waits).collect()
 }

@@ -135,9 +135,10 @@ async fn operator_gone(cx: &StepContext, topic: &Value) -> Result<bool, StepErro
             && kafka["metadata"]["name"] == cluster
             && !terminating(kafka)
     });
-    // The chart labels its deployment with `strimzi.io/kind: cluster-operator`.
+    // The chart labels its deployment's pods with `strimzi.io/kind: cluster-operator`, and not the deployment.
     let cluster_operator = deployments.iter().any(|deployment| {
-        deployment["metadata"]["labels"]["strimzi.io/kind"] == "cluster-operator"
+        let pods = &deployment["spec"]["template"]["metadata"];
+        pods["labels"]["strimzi.io/kind"] == "cluster-operator"
     });
     Ok(!(kafka_stays && cluster_operator))
 }

@@ -115,13 +115,13 @@ impl ReleaseApi for FakeReleases {
             .map_or(1, |release| release.revision + 1);
         let metadata = |name: &str| {
             json!({"name": name, "namespace": spec.namespace, "generation": revision,
-                "labels": {"app.kubernetes.io/managed-by": "Helm",
-                    "strimzi.io/kind": if is_spark(&spec.chart.name) { "" } else { "cluster-operator" }},
+                "labels": {"app.kubernetes.io/managed-by": "Helm"},
                 "annotations": {"meta.helm.sh/release-name": spec.name}})
         };
         self.cluster
             .put(json!({"apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": metadata(&spec.name), "spec": {"replicas": 1}}));
+            "metadata": metadata(&spec.name), "spec": {"replicas": 1, "template": {"metadata": {"labels": {
+                "strimzi.io/kind": if is_spark(&spec.chart.name) { "" } else { "cluster-operator" }}}}}}));
         if is_spark(&spec.chart.name) && spec.values["webhook"]["enable"] == true {
             self.cluster
                 .put(json!({"apiVersion": "admissionregistration.k8s.io/v1",

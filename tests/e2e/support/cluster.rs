@@ -16,7 +16,12 @@ use super::until;
 
 /// A kind, with the name of its resources.
 #[derive(Debug, Clone, Copy)]
-pub struct Kind(pub &'static str, pub &'static str, pub &'static str, pub &'static str);
+pub struct Kind(
+    pub &'static str,
+    pub &'static str,
+    pub &'static str,
+    pub &'static str,
+);
 
 impl Kind {
     /// Namespaces.
@@ -32,8 +37,12 @@ impl Kind {
     /// Deployments.
     pub const DEPLOYMENT: Self = Self("apps", "v1", "Deployment", "deployments");
     /// Definitions of kinds.
-    pub const DEFINITION: Self =
-        Self("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions");
+    pub const DEFINITION: Self = Self(
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+    );
     /// Strimzi's topics.
     pub const TOPIC: Self = Self("kafka.strimzi.io", "v1", "KafkaTopic", "kafkatopics");
 
@@ -42,7 +51,11 @@ impl Kind {
         ApiResource {
             group: group.to_owned(),
             version: version.to_owned(),
-            api_version: if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") },
+            api_version: if group.is_empty() {
+                version.to_owned()
+            } else {
+                format!("{group}/{version}")
+            },
             kind: kind.to_owned(),
             plural: plural.to_owned(),
         }
@@ -57,10 +70,14 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn open(kubeconfig: &Path) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let client = runtime.block_on(async {
             let config = Kubeconfig::read_from(kubeconfig).expect("the sandbox's kubeconfig");
-            let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
+            let config =
+                Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
             Client::try_from(config.expect("a usable kubeconfig")).expect("a client")
         });
         Self { runtime, client }
@@ -76,21 +93,34 @@ impl Cluster {
 
     /// An object, if it is there. Cluster-wide kinds have the namespace `""`.
     pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Value> {
-        let found = self.runtime.block_on(self.api(kind, namespace).get_opt(name)).expect("the API answers");
+        let found = self
+            .runtime
+            .block_on(self.api(kind, namespace).get_opt(name))
+            .expect("the API answers");
         found.map(|object| serde_json::to_value(object).expect("an object"))
     }
 
     /// All objects of a kind that a selector finds.
     pub fn list(&self, kind: Kind, namespace: &str, labels: &str) -> Vec<Value> {
         let options = ListParams::default().labels(labels);
-        let found = self.runtime.block_on(self.api(kind, namespace).list(&options)).expect("the API answers");
-        found.items.into_iter().map(|object| serde_json::to_value(object).expect("an object")).collect()
+        let found = self
+            .runtime
+            .block_on(self.api(kind, namespace).list(&options))
+            .expect("the API answers");
+        found
+            .items
+            .into_iter()
+            .map(|object| serde_json::to_value(object).expect("an object"))
+            .collect()
     }
 
     /// Makes an object.
     pub fn create(&self, kind: Kind, namespace: &str, object: Value) -> Value {
         let object: DynamicObject = serde_json::from_value(object).expect("an object");
-        let made = self.runtime.block_on(self.api(kind, namespace).create(&PostParams::default(), &object));
+        let made = self.runtime.block_on(
+            self.api(kind, namespace)
+                .create(&PostParams::default(), &object),
+        );
         serde_json::to_value(made.expect("the API takes it")).expect("an object")
     }
 
@@ -98,21 +128,30 @@ impl Cluster {
     pub fn patch(&self, kind: Kind, namespace: &str, name: &str, change: &Value) {
         let api = self.api(kind, namespace);
         let (options, change) = (PatchParams::default(), Patch::Merge(change));
-        self.runtime.block_on(api.patch(name, &options, &change)).expect("the API takes it");
+        self.runtime
+            .block_on(api.patch(name, &options, &change))
+            .expect("the API takes it");
     }
 
     /// Deletes an object and waits until it is gone.
     pub fn delete(&self, kind: Kind, namespace: &str, name: &str) {
         let api = self.api(kind, namespace);
-        self.runtime.block_on(api.delete(name, &DeleteParams::foreground())).expect("the API takes it");
-        until(&format!("the end of {name}"), || self.get(kind, namespace, name).is_none().then_some(()));
+        self.runtime
+            .block_on(api.delete(name, &DeleteParams::foreground()))
+            .expect("the API takes it");
+        until(&format!("the end of {name}"), || {
+            self.get(kind, namespace, name).is_none().then_some(())
+        });
     }
 
     /// Every object of every kind that the cluster serves and a selector finds: `Kind namespace/name`, its UID, and a
     /// version that changes with its content and not with its status: the generation, where the kind has one.
     pub fn everything(&self, labels: &str) -> BTreeMap<String, (String, String)> {
         self.runtime.block_on(async {
-            let discovery = Discovery::new(self.client.clone()).run().await.expect("discovery");
+            let discovery = Discovery::new(self.client.clone())
+                .run()
+                .await
+                .expect("discovery");
             let mut found = BTreeMap::new();
             for group in discovery.groups() {
                 for (resource, capabilities) in group.recommended_resources() {
@@ -121,13 +160,18 @@ impl Cluster {
                         continue;
                     }
                     let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-                    let Ok(list) = api.list_metadata(&ListParams::default().labels(labels)).await else {
+                    let Ok(list) = api
+                        .list_metadata(&ListParams::default().labels(labels))
+                        .await
+                    else {
                         // A kind whose definition went between the two looks has no objects.
                         continue;
                     };
                     for object in list.items {
                         let metadata = object.metadata;
-                        let namespace = metadata.namespace.map_or(String::new(), |namespace| format!("{namespace}/"));
+                        let namespace = metadata
+                            .namespace
+                            .map_or(String::new(), |namespace| format!("{namespace}/"));
                         let name = metadata.name.unwrap_or_default();
                         let version = match metadata.generation {
                             Some(generation) => format!("generation {generation}"),
@@ -145,6 +189,9 @@ impl Cluster {
     /// Revisions of Helm releases: the names of their records.
     pub fn revisions(&self) -> Vec<String> {
         let records = self.list(Kind::SECRET, "", "owner=helm");
-        records.iter().filter_map(|record| Some(record["metadata"]["name"].as_str()?.to_owned())).collect()
+        records
+            .iter()
+            .filter_map(|record| Some(record["metadata"]["name"].as_str()?.to_owned()))
+            .collect()
     }
 }

@@ -9,8 +9,14 @@ pub struct Events(pub Vec<Value>);
 impl Events {
     /// Every line that is an event.
     pub fn parse(text: &str) -> Self {
-        let events = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-        Self(events.filter(|event: &Value| event["version"].is_u64()).collect())
+        let events = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        Self(
+            events
+                .filter(|event: &Value| event["version"].is_u64())
+                .collect(),
+        )
     }
 
     /// The events of one type.
@@ -40,7 +46,9 @@ impl Events {
     pub fn error_of(&self, step: &str) -> Value {
         let failed = self.of("step_failed").chain(self.of("removal_stuck"));
         let mut failed = failed.filter(|event| event["step"] == step);
-        failed.next().map_or(Value::Null, |event| event["error"].clone())
+        failed
+            .next()
+            .map_or(Value::Null, |event| event["error"].clone())
     }
 
     /// How the run ended: `succeeded`, `failed`, `cancelled`, ...

@@ -58,7 +58,8 @@ impl<'w> Run<'w> {
 
     /// Another environment variable.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.envs.push((name.into(), Some(value.as_ref().to_owned())));
+        self.envs
+            .push((name.into(), Some(value.as_ref().to_owned())));
         self
     }
 
@@ -82,7 +83,14 @@ impl<'w> Run<'w> {
 
     /// With a preparation (a mount, say) that only this process sees, in user and mount namespaces of its own.
     pub fn in_namespace(self, preparation: &str) -> Self {
-        let shell = ["-rm", "sh", "-c", &format!("{preparation} && exec \"$@\""), "sh"].map(OsString::from);
+        let shell = [
+            "-rm",
+            "sh",
+            "-c",
+            &format!("{preparation} && exec \"$@\""),
+            "sh",
+        ]
+        .map(OsString::from);
         self.through("unshare", shell)
     }
 
@@ -121,7 +129,11 @@ impl<'w> Run<'w> {
             .current_dir(&self.directory)
             .env_clear()
             .envs(self.world.variables())
-            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if self.input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // As under a shell with job control: what a terminal would signal is this group alone.
@@ -132,7 +144,9 @@ impl<'w> Run<'w> {
                 None => command.env_remove(name),
             };
         }
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
         if let (Some(text), Some(mut stdin)) = (&self.input, child.stdin.take()) {
             // A program that does not read its input has every right to.
             let _ = stdin.write_all(text.as_bytes());
@@ -191,7 +205,10 @@ impl Gathered {
         Self::gather(from, |_| {})
     }
 
-    fn gather(from: Option<impl Read + Send + 'static>, mut each: impl FnMut(&[u8]) + Send + 'static) -> Self {
+    fn gather(
+        from: Option<impl Read + Send + 'static>,
+        mut each: impl FnMut(&[u8]) + Send + 'static,
+    ) -> Self {
         let text = Arc::new(Mutex::new(Vec::new()));
         let (sender, ended) = channel();
         let copy = Arc::clone(&text);
@@ -200,7 +217,9 @@ impl Gathered {
                 let mut from = BufReader::new(from);
                 let mut line = Vec::new();
                 while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                    copy.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&line);
+                    copy.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend_from_slice(&line);
                     each(&line);
                     line.clear();
                 }
@@ -217,7 +236,8 @@ impl Gathered {
     }
 
     fn so_far(&self) -> String {
-        String::from_utf8_lossy(&self.text.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        String::from_utf8_lossy(&self.text.lock().unwrap_or_else(PoisonError::into_inner))
+            .into_owned()
     }
 }
 
@@ -248,7 +268,9 @@ impl Running<'_> {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.give_up(&format!("no {what} came in time")),
-                Err(RecvTimeoutError::Disconnected) => self.give_up(&format!("it ended before {what}")),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.give_up(&format!("it ended before {what}"))
+                }
             }
         }
     }
@@ -256,7 +278,9 @@ impl Running<'_> {
     /// Waits until a step has an event of this type.
     #[track_caller]
     pub fn until_step(&mut self, kind: &str, step: &str) -> Value {
-        self.until_event(&format!("{kind} of {step}"), |event| event["type"] == kind && event["step"] == step)
+        self.until_event(&format!("{kind} of {step}"), |event| {
+            event["type"] == kind && event["step"] == step
+        })
     }
 
     /// How long it runs already.
@@ -284,7 +308,9 @@ impl Running<'_> {
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if self.begun.elapsed() > limit => self.give_up(&format!("it did not end within {limit:?}")),
+                Ok(None) if self.begun.elapsed() > limit => {
+                    self.give_up(&format!("it did not end within {limit:?}"))
+                }
                 Ok(None) => std::thread::sleep(Duration::from_millis(5)),
                 Err(error) => panic!("cannot wait for {}: {error}", self.line),
             }
@@ -295,7 +321,10 @@ impl Running<'_> {
     /// Ends it without a word, as the kernel would, and gives what it said until then.
     pub fn kill(mut self) -> Outcome {
         self.signal(Signal::KILL);
-        let status = self.child.wait().unwrap_or_else(|error| panic!("cannot wait for {}: {error}", self.line));
+        let status = self
+            .child
+            .wait()
+            .unwrap_or_else(|error| panic!("cannot wait for {}: {error}", self.line));
         self.ended(status)
     }
 
@@ -341,13 +370,19 @@ pub struct Outcome {
 impl Outcome {
     /// The exit code; 128 + N for an end by signal N.
     pub fn code(&self) -> i32 {
-        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
+        self.status
+            .code()
+            .unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
 
     /// Holds it to an exit code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
-        assert!(self.code() == code, "exit code {code} was expected\n{}", self.described());
+        assert!(
+            self.code() == code,
+            "exit code {code} was expected\n{}",
+            self.described()
+        );
         self
     }
 
@@ -360,7 +395,9 @@ impl Outcome {
             self.described()
         );
         assert!(
-            ["help", "hint"].iter().any(|word| self.stderr.contains(word)),
+            ["help", "hint"]
+                .iter()
+                .any(|word| self.stderr.contains(word)),
             "error[{code}] says what is wrong, and not what a person can do\n{}",
             self.described()
         );
@@ -370,7 +407,11 @@ impl Outcome {
     /// Holds it to words on standard error.
     #[track_caller]
     pub fn says(self, words: &str) -> Self {
-        assert!(self.stderr.contains(words), "{words:?} was expected on standard error\n{}", self.described());
+        assert!(
+            self.stderr.contains(words),
+            "{words:?} was expected on standard error\n{}",
+            self.described()
+        );
         self
     }
 
@@ -382,7 +423,8 @@ impl Outcome {
     /// What it printed, as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON: {error}\n{}", self.described()))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON: {error}\n{}", self.described()))
     }
 
     /// Everything about it, for a message.
@@ -402,7 +444,7 @@ impl Outcome {
 /// The end of a text, indented under its name.
 pub(super) fn block(name: &str, text: &str) -> String {
     const LINES: usize = 60;
-    const WIDTH: usize = 400;
+    const WIDTH: usize = 600;
     let lines: Vec<&str> = text.lines().collect();
     let mut block = format!("  {name}");
     if lines.len() > LINES {

@@ -17,13 +17,19 @@ pub struct Sandbox<'w> {
 
 impl<'w> Sandbox<'w> {
     pub(super) fn new(world: &'w World, name: &str, permit: Permits) -> Self {
-        Self { world, name: name.to_owned(), _permit: permit }
+        Self {
+            world,
+            name: name.to_owned(),
+            _permit: permit,
+        }
     }
 
     /// Starts it.
     #[track_caller]
     pub fn start(&self) {
-        self.world.pipectl(&["sandbox", "start", "--name", &self.name]).exits(0);
+        self.world
+            .pipectl(&["sandbox", "start", "--name", &self.name])
+            .exits(0);
     }
 
     /// The option that names it to `up`, `plan` and `down`.
@@ -44,10 +50,17 @@ impl<'w> Sandbox<'w> {
     /// The value of a variable of `pipectl sandbox env`.
     #[track_caller]
     pub fn variable(&self, name: &str) -> String {
-        let printed = self.world.pipectl(&["sandbox", "env", "--name", &self.name]).exits(0);
+        let printed = self
+            .world
+            .pipectl(&["sandbox", "env", "--name", &self.name])
+            .exits(0);
         let start = format!("export {name}='");
-        let line = printed.stdout.lines().find_map(|line| line.strip_prefix(&start)?.strip_suffix('\''));
-        line.unwrap_or_else(|| panic!("no {name}\n{}", printed.described())).to_owned()
+        let line = printed
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix(&start)?.strip_suffix('\''));
+        line.unwrap_or_else(|| panic!("no {name}\n{}", printed.described()))
+            .to_owned()
     }
 
     /// Its cluster, as its administrator sees it.
@@ -58,14 +71,21 @@ impl<'w> Sandbox<'w> {
     /// The calls of clients since they were last counted anew.
     #[track_caller]
     pub fn calls(&self) -> Calls {
-        let counted = self.world.pipectl(&["sandbox", "calls", "--name", &self.name, "-o", "json"]).exits(0);
+        let counted = self
+            .world
+            .pipectl(&["sandbox", "calls", "--name", &self.name, "-o", "json"])
+            .exits(0);
         Calls(serde_json::from_value(counted.json()).expect("calls as documented"))
     }
 
     /// Counts anew from here on.
     #[track_caller]
     pub fn count_anew(&self) {
-        self.world.pipectl(&["sandbox", "calls", "--name", &self.name, "--reset", "-o", "json"]).exits(0);
+        self.world
+            .pipectl(&[
+                "sandbox", "calls", "--name", &self.name, "--reset", "-o", "json",
+            ])
+            .exits(0);
     }
 
     /// Sets a fault plan.
@@ -78,33 +98,58 @@ impl<'w> Sandbox<'w> {
     /// How often each rule of the fault plan struck.
     #[track_caller]
     pub fn hits(&self) -> Vec<u64> {
-        let shown = self.world.pipectl(&["sandbox", "faults", "--name", &self.name]).exits(0);
+        let shown = self
+            .world
+            .pipectl(&["sandbox", "faults", "--name", &self.name])
+            .exits(0);
         let rules: Value = serde_norway::from_str(&shown.stdout).expect("a fault plan");
-        rules.as_array().into_iter().flatten().map(|rule| rule["hits"].as_u64().unwrap_or(0)).collect()
+        rules
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|rule| rule["hits"].as_u64().unwrap_or(0))
+            .collect()
     }
 
     /// Ends all faults.
     #[track_caller]
     pub fn no_faults(&self) {
-        self.world.pipectl(&["sandbox", "faults", "--name", &self.name, "--clear"]).exits(0);
+        self.world
+            .pipectl(&["sandbox", "faults", "--name", &self.name, "--clear"])
+            .exits(0);
     }
 
     /// Stops it and proves that no process of it is left.
     #[track_caller]
     pub fn stop(self) {
-        self.world.pipectl(&["sandbox", "stop", "--name", &self.name]).exits(0);
+        self.world
+            .pipectl(&["sandbox", "stop", "--name", &self.name])
+            .exits(0);
         let left = processes_with(&self.directory());
-        assert!(left.is_empty(), "processes of the sandbox are left: {left:#?}");
+        assert!(
+            left.is_empty(),
+            "processes of the sandbox are left: {left:#?}"
+        );
     }
 
     fn log_tails(&self) -> String {
         let mut tails = String::new();
-        for entry in std::fs::read_dir(self.directory().join("logs")).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(self.directory().join("logs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let text = std::fs::read(entry.path()).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
             let lines: Vec<&str> = text.lines().collect();
-            let tail = lines[lines.len().saturating_sub(12)..].join("\n");
-            tails.push_str(&block(&entry.file_name().to_string_lossy(), &tail));
+            let tail: Vec<String> = lines[lines.len().saturating_sub(8)..]
+                .iter()
+                .map(|line| line.chars().take(240).collect())
+                .collect();
+            tails.push_str(&block(
+                &entry.file_name().to_string_lossy(),
+                &tail.join("\n"),
+            ));
         }
         tails
     }
@@ -113,9 +158,16 @@ impl<'w> Sandbox<'w> {
 impl Drop for Sandbox<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            loudly(&format!("e2e: sandbox {} when the test failed\n{}", self.name, self.log_tails()));
+            loudly(&format!(
+                "e2e: sandbox {} when the test failed\n{}",
+                self.name,
+                self.log_tails()
+            ));
         }
-        let stopped = self.world.pipectl(&["sandbox", "stop", "--name", &self.name]).run();
+        let stopped = self
+            .world
+            .pipectl(&["sandbox", "stop", "--name", &self.name])
+            .run();
         if std::thread::panicking() {
             return;
         }
@@ -148,7 +200,9 @@ pub struct Calls(pub Vec<Call>);
 impl Calls {
     /// Pipectl's own.
     pub fn own(&self) -> impl Iterator<Item = &Call> {
-        self.0.iter().filter(|call| call.agent.starts_with("pipectl/"))
+        self.0
+            .iter()
+            .filter(|call| call.agent.starts_with("pipectl/"))
     }
 
     /// Helm's, which pipectl runs.
@@ -159,8 +213,10 @@ impl Calls {
     /// What pipectl wrote, as `verb resource` with how often.
     pub fn writes(&self) -> Vec<(String, u64)> {
         let reads = |call: &&Call| {
-            matches!(call.verb.as_str(), "get" | "list" | "watch" | "head" | "options")
-                || call.group == "authorization.k8s.io"
+            matches!(
+                call.verb.as_str(),
+                "get" | "list" | "watch" | "head" | "options"
+            ) || call.group == "authorization.k8s.io"
         };
         self.own()
             .filter(|call| !reads(call))
@@ -170,6 +226,9 @@ impl Calls {
 
     /// How many lists pipectl made.
     pub fn lists(&self) -> u64 {
-        self.own().filter(|call| call.verb == "list").map(|call| call.count).sum()
+        self.own()
+            .filter(|call| call.verb == "list")
+            .map(|call| call.count)
+            .sum()
     }
 }

@@ -101,7 +101,10 @@ impl World {
     pub fn two_sandboxes(&self, first: &str, second: &str) -> (Sandbox<'_>, Sandbox<'_>) {
         let both = permits::take(2);
         let (one, other) = both.split();
-        let pair = (Sandbox::new(self, first, one), Sandbox::new(self, second, other));
+        let pair = (
+            Sandbox::new(self, first, one),
+            Sandbox::new(self, second, other),
+        );
         std::thread::scope(|scope| {
             scope.spawn(|| pair.0.start());
             pair.1.start();
@@ -113,12 +116,19 @@ impl World {
     #[track_caller]
     pub fn assert_nothing_recorded(&self) {
         let listed = self.pipectl(&["list", "-o", "json"]).exits(0);
-        assert_eq!(listed.json(), serde_json::json!([]), "something is recorded");
+        assert_eq!(
+            listed.json(),
+            serde_json::json!([]),
+            "something is recorded"
+        );
         let environments = self.state().join("environments");
         for entry in fs::read_dir(&environments).into_iter().flatten().flatten() {
             let journals = fs::read_dir(entry.path()).into_iter().flatten().flatten();
             let written: Vec<_> = journals
-                .filter(|file| file.file_name() != "lease.lock" && file.metadata().is_ok_and(|data| data.len() > 0))
+                .filter(|file| {
+                    file.file_name() != "lease.lock"
+                        && file.metadata().is_ok_and(|data| data.len() > 0)
+                })
                 .map(|file| file.path())
                 .collect();
             assert!(written.is_empty(), "half-written state: {written:?}");
@@ -168,23 +178,40 @@ impl Drop for World {
 }
 
 fn kill_all(lines: &[String]) {
-    for pid in lines.iter().filter_map(|line| pid_of(line)).filter_map(Pid::from_raw) {
+    for pid in lines
+        .iter()
+        .filter_map(|line| pid_of(line))
+        .filter_map(Pid::from_raw)
+    {
         let _ = kill_process(pid, Signal::KILL);
     }
 }
 
 /// Ends what an earlier run of these tests left when it was killed: homes whose test process is gone.
 fn sweep() {
-    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('.').next()?.parse::<u32>().ok());
+        let owner = name.to_str().and_then(|name| {
+            name.strip_prefix(PREFIX)?
+                .split('.')
+                .next()?
+                .parse::<u32>()
+                .ok()
+        });
         let Some(owner) = owner else { continue };
         if Path::new(&format!("/proc/{owner}")).exists() {
             continue;
         }
         let left = processes_with(&entry.path());
         if !left.is_empty() {
-            loudly(&format!("e2e: ending {} processes of an earlier, killed run", left.len()));
+            loudly(&format!(
+                "e2e: ending {} processes of an earlier, killed run",
+                left.len()
+            ));
             kill_all(&left);
             until("the end of an earlier run's processes", || {
                 processes_with(&entry.path()).is_empty().then_some(())
