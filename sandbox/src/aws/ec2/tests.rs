@@ -1,0 +1,1 @@
+//! Whole networks, torn down in right and wrong orders.
