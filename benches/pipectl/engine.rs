@@ -122,6 +122,7 @@ async fn run_once(root: &Path) -> Result<Duration, Problem> {
             objects: Arc::new(Closed(watch::channel(0).0)),
             releases: Arc::new(Closed(watch::channel(0).0)),
             secrets: Arc::new(Closed(watch::channel(0).0)),
+            cloud: None,
         },
         pipeline: PipelineInfo {
             verb: Verb::Up,

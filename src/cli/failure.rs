@@ -88,6 +88,8 @@ fn exit_of(kind: PortErrorKind) -> Exit {
         | PortErrorKind::NotServed
         | PortErrorKind::Throttled
         | PortErrorKind::ServerError
+        | PortErrorKind::InUse
+        | PortErrorKind::Exhausted
         | PortErrorKind::Other => Exit::Failed,
     }
 }

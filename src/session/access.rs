@@ -214,6 +214,7 @@ impl Access {
                 secrets: LocalSecrets::new(self.words.clone()),
                 redactor: self.redactor.clone(),
             }),
+            cloud: None,
         })
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     error::StepError,
     findings::Finding,
-    ports::{objects::ObjectApi, releases::ReleaseApi, secrets::SecretApi},
+    ports::{cloud::Cloud, objects::ObjectApi, releases::ReleaseApi, secrets::SecretApi},
     step::StepId,
 };
 
@@ -33,6 +33,8 @@ pub struct Ports {
     pub releases: Arc<dyn ReleaseApi>,
     /// Values of secret references.
     pub secrets: Arc<dyn SecretApi>,
+    /// The AWS account, where the environment has one.
+    pub cloud: Option<Cloud>,
 }
 
 /// Where an intent becomes durable before its effect.

@@ -48,6 +48,10 @@ pub enum PortErrorKind {
     ToolMissing,
     /// The thing carries somebody else's ownership.
     Foreign,
+    /// Something else still needs it (a dependency violation, a resource in use).
+    InUse,
+    /// A quota, or what the other side has to give, is used up.
+    Exhausted,
     /// The run is being cancelled.
     Cancelled,
     /// Anything else.
@@ -72,6 +76,8 @@ impl PortErrorKind {
             | Self::NotServed
             | Self::ToolMissing
             | Self::Foreign
+            | Self::InUse
+            | Self::Exhausted
             | Self::Cancelled => Retry::AfterChange,
             Self::Invalid | Self::Other => Retry::Never,
         }

@@ -165,6 +165,7 @@ impl World {
             objects: closed.clone(),
             releases: closed.clone(),
             secrets: closed,
+            cloud: None,
         }
     }
 }
@@ -324,6 +325,9 @@ impl Removal for Scripted {
     }
     fn poll_interval(&self) -> Option<Duration> {
         self.script.poll
+    }
+    fn regardless(&self) -> bool {
+        self.script.id.name() == "proof"
     }
     async fn start(&self, _: &StepContext) -> Result<u32, StepError> {
         self.world.note(&self.script.id, "start");

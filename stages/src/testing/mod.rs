@@ -123,6 +123,7 @@ impl World {
             objects: self.cluster.clone(),
             releases: self.releases.clone(),
             secrets: Arc::new(NoSecrets),
+            cloud: None,
         }
     }
 
