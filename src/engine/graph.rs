@@ -47,6 +47,13 @@ impl Task {
         }
     }
 
+    fn regardless(&self) -> bool {
+        match self {
+            Self::Up(_) => false,
+            Self::Down(removal) => removal.regardless(),
+        }
+    }
+
     fn timeouts(&self) -> Timeouts {
         match self {
             Self::Up(step) => step.timeouts(),
@@ -84,6 +91,8 @@ pub struct Node {
     pub needs: Vec<Edge>,
     /// Who waits for it.
     pub dependents: Vec<Edge>,
+    /// Whether it begins once all it needs has ended, however that ended.
+    pub regardless: bool,
     /// The bounds of its waits.
     pub timeouts: Timeouts,
     /// How often readiness is asked when nothing announces a change.
@@ -198,6 +207,7 @@ impl Graph {
             needs.dedup();
             nodes.push(Node {
                 title: task.title(),
+                regardless: task.regardless(),
                 timeouts: task.timeouts(),
                 poll_interval: task.poll_interval(),
                 id,

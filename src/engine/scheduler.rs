@@ -41,6 +41,8 @@ pub(super) struct Scheduler {
     /// Free to begin: the longest rest of the run first, of equals the first in the graph.
     free: BinaryHeap<(Duration, Reverse<usize>)>,
     rank: Vec<Duration>,
+    /// Nodes that begin once all they need has ended, however that ended.
+    regardless: Vec<bool>,
 }
 
 impl Scheduler {
@@ -60,6 +62,7 @@ impl Scheduler {
             missing,
             free,
             rank,
+            regardless: graph.nodes().iter().map(|node| node.regardless).collect(),
         }
     }
 
@@ -100,7 +103,12 @@ impl Scheduler {
             for index in 0..self.dependents[at].len() {
                 let edge = self.dependents[at][index];
                 let met = applied && edge.milestone == Milestone::Applied;
-                if !met && self.state[edge.node] == State::Pending {
+                if met || self.state[edge.node] != State::Pending {
+                    continue;
+                }
+                if self.regardless[edge.node] {
+                    self.meet(edge.node);
+                } else {
                     self.end(edge.node, State::Withheld { because: node });
                     withheld.push(Withheld {
                         node: edge.node,
@@ -140,13 +148,21 @@ impl Scheduler {
         for index in 0..self.dependents[node].len() {
             let edge = self.dependents[node][index];
             if edge.milestone == milestone {
-                self.missing[edge.node] -= 1;
-                if self.missing[edge.node] == 0 && self.state[edge.node] == State::Pending {
-                    self.free.push((self.rank[edge.node], Reverse(edge.node)));
+                if self.meet(edge.node) {
                     freed.push(edge.node);
                 }
             }
         }
         freed
+    }
+
+    /// One need of the node is settled; answers whether it is free to begin by that.
+    fn meet(&mut self, node: usize) -> bool {
+        self.missing[node] -= 1;
+        let free = self.missing[node] == 0 && self.state[node] == State::Pending;
+        if free {
+            self.free.push((self.rank[node], Reverse(node)));
+        }
+        free
     }
 }

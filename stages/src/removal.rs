@@ -43,6 +43,12 @@ pub trait Removal: Send + Sync {
     /// What must be gone (`Milestone::Ready`) or asked to go (`Milestone::Applied`) before.
     fn needs(&self) -> Vec<Need>;
 
+    /// Whether it begins even when something it needs failed or was withheld, once all of that has ended: a look at what
+    /// is left, above all where something is left.
+    fn regardless(&self) -> bool {
+        false
+    }
+
     /// The bounds of its waits.
     fn timeouts(&self) -> Timeouts {
         Timeouts::default()

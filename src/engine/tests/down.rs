@@ -46,7 +46,14 @@ fn down() -> Vec<Script> {
         ),
         Script::new(
             "absence/proof",
-            vec![need("kafka/cluster", Milestone::Ready)],
+            vec![
+                need("kafka/topics", Milestone::Ready),
+                need("kafka/cluster", Milestone::Ready),
+            ],
+        ),
+        Script::new(
+            "absence/identity",
+            vec![need("absence/proof", Milestone::Ready)],
         ),
     ]
 }
@@ -93,6 +100,13 @@ async fn a_stuck_removal_withholds_what_comes_after_and_can_be_run_again() {
     assert!(house.world.exists("kafka/cluster"));
     let stuck = seen.steps_that(|kind| matches!(kind, EventKind::RemovalStuck { .. }));
     assert_eq!(stuck, ["kafka/topics".to_owned()].into());
+    let withheld = seen.steps_that(|kind| matches!(kind, EventKind::StepWithheld { .. }));
+    assert_eq!(withheld, ["kafka/cluster".to_owned()].into());
+    assert_eq!(
+        seen.end.report.absence.len(),
+        1,
+        "what is left is looked at all the same"
+    );
     assert_eq!(
         house.folded().steps["kafka/topics"].status,
         StepStatus::Failed

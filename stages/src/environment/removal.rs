@@ -11,7 +11,6 @@ use crate::{
     error::StepError,
     findings::{Fate, Finding},
     inventory::{self, Inventory},
-    namespaces,
     objects::{Owner, delete_all, owner},
     removal::{Removal, RemovalProgress},
     step::{Need, StepId, Timeouts},
@@ -23,11 +22,16 @@ pub fn proof() -> StepId {
     StepId::new(STAGE, "inventory")
 }
 
-/// The removals of the stage. `before` is what the inventory held before anything was removed.
+/// The removals of the stage. `before` is what the inventory held before anything was removed, `everything` the
+/// removals that the proof comes after.
 #[must_use]
-pub fn removals(before: Inventory, keep_data: bool) -> Vec<Arc<dyn Removal>> {
+pub fn removals(
+    before: Inventory,
+    keep_data: bool,
+    everything: Vec<Need>,
+) -> Vec<Arc<dyn Removal>> {
     let proof_row = Row::new(STAGE, "inventory", "proof of absence")
-        .needs([Need::ready(namespaces::removal::namespaces())])
+        .needs(everything)
         .ready_within(Duration::from_secs(120), 2);
     let identity_row = Row::new(STAGE, "identity", "identity of the environment")
         .needs([Need::ready(proof())])
@@ -63,6 +67,10 @@ impl Removal for Proof {
 
     fn needs(&self) -> Vec<Need> {
         self.row.needs.clone()
+    }
+
+    fn regardless(&self) -> bool {
+        true
     }
 
     fn timeouts(&self) -> Timeouts {

@@ -105,9 +105,14 @@ pub fn down(options: &DownOptions) -> Vec<Arc<dyn Removal>> {
     removals.extend(workloads::removal::removals());
     removals.extend(operators::removal::removals());
     removals.extend(namespaces::removal::removals(options.keep_data));
+    let everything = removals
+        .iter()
+        .map(|removal: &Arc<dyn Removal>| Need::ready(removal.id().clone()))
+        .collect();
     removals.extend(environment::removal::removals(
         options.before.clone(),
         options.keep_data,
+        everything,
     ));
     removals
 }
