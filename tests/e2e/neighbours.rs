@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Kind, TINY, World, tiny};
+use crate::support::{Kind, TINY, World, tiny, tiny_named};
 
 #[test]
 fn two_platforms_in_two_sandboxes_at_the_same_time() {
@@ -97,7 +97,7 @@ fn two_environments_in_one_sandbox() {
     // An object of the wanted name that is nobody's of ours is not taken over.
     let settings = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"color": "green"}});
     cluster.create(Kind::CONFIG_MAP, "taken", settings);
-    let taken = world.file("taken.yaml", &renamed("taken"));
+    let taken = world.file("taken.yaml", &tiny_named("taken", "busybox:1"));
     let refused = world.events(&["up", &taken, &option]).exits(1);
     assert_eq!(
         refused.events().error_of("workloads/web")["code"],
@@ -132,7 +132,7 @@ fn two_environments_in_one_sandbox() {
         first,
         "the first one was touched"
     );
-    let second = world.file("second.yaml", &renamed("second"));
+    let second = world.file("second.yaml", &tiny_named("second", "busybox:1"));
     world.events(&["up", &second, &option]).exits(0);
     world.pipectl(&["status", "second", "--check"]).exits(0);
     world.events(&["down", TINY, "--yes"]).exits(0);
@@ -143,11 +143,4 @@ fn two_environments_in_one_sandbox() {
     );
     world.pipectl(&["status", "second", "--check"]).exits(0);
     assert!(cluster.get(Kind::NAMESPACE, "", "second").is_some());
-}
-
-/// The small pipeline under another name, with another namespace.
-fn renamed(name: &str) -> String {
-    tiny("busybox:1")
-        .replace("name: tiny\n", &format!("name: {name}\n"))
-        .replace("namespace: tiny\n", &format!("namespace: {name}\n"))
 }

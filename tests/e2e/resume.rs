@@ -106,7 +106,9 @@ fn killed_with_helm(world: &World, run: Running<'_>) {
 /// Helm and the guards of helm, of this test; the sandbox's own programs have guards too.
 fn helm_processes(world: &World) -> Vec<String> {
     let ours = processes_with(world.root());
-    ours.into_iter().filter(|line| line.split(' ').any(|word| word.ends_with("/helm"))).collect()
+    ours.into_iter()
+        .filter(|line| line.split(' ').any(|word| word.ends_with("/helm")))
+        .collect()
 }
 
 #[test]

@@ -1,48 +1,63 @@
 //! Trouble in the platform itself: seen early, said in words with evidence, and mended by the next `up`.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Outcome, World, tiny};
+use crate::support::{Outcome, World, tiny, tiny_named};
 
+/// How long a run may take that gives a pod its time before it fails.
+const LONG: Duration = Duration::from_secs(240);
+
+/// All four at the same time, since each is given the time that a real registry, node or start-up may need.
 #[test]
 fn pods_that_cannot_run_end_the_wait_with_evidence() {
     let world = World::new();
     let sandbox = world.sandbox("troubled");
     let option = sandbox.option();
-    let up = |name: &str, text: &str| {
-        let file = world.file(name, text);
-        world.events(&["up", &file, &option]).run()
+    let file = |name: &str, text: &str| world.file(&format!("{name}.yaml"), text);
+    let failing = |name: &str, how: &str| {
+        // Without a probe a pod counts as ready as soon as it runs, and crashes after that.
+        let probed = "containers: [{readinessProbe: {tcpSocket: {port: 80}, initialDelaySeconds: 60}, name: web";
+        let annotated = format!("annotations: {{sandbox.pipectl.dev/fail: {how}}}");
+        let text = tiny_named(name, "busybox:1")
+            .replace("annotations: {}", &annotated)
+            .replace("containers: [{name: web", probed);
+        file(name, &text)
     };
-
-    let error = fails(&up("image.yaml", &tiny("busybox:does-not-exist")), "POD001");
-    assert!(says(&error, "busybox:does-not-exist"), "{error:#}");
-
-    // Mended in the file, the same environment comes up.
-    up("image.yaml", &tiny("busybox:1")).exits(0);
-
-    for (failure, code) in [("crash", "POD002"), ("oom", "POD004")] {
-        let annotated = format!("annotations: {{sandbox.pipectl.dev/fail: {failure}}}");
-        let error = fails(
-            &up(
-                "crash.yaml",
-                &tiny("busybox:1").replace("annotations: {}", &annotated),
-            ),
-            code,
-        );
-        assert!(says(&error, "web"), "{error:#}");
-    }
-
-    // No node is large enough.
+    let image = file("image", &tiny_named("image", "busybox:does-not-exist"));
+    let crash = failing("crash", "crash");
+    let oom = failing("oom", "oom");
     let huge = r#"containers: [{resources: {requests: {memory: "400Gi"}}, name: web"#;
-    let error = fails(
-        &up(
-            "huge.yaml",
-            &tiny("busybox:1").replace("containers: [{name: web", huge),
-        ),
-        "POD003",
-    );
-    assert!(says(&error, "emory"), "{error:#}");
-    up("image.yaml", &tiny("busybox:1")).exits(0);
+    let huge = tiny_named("huge", "busybox:1").replace("containers: [{name: web", huge);
+    let huge = file("huge", &huge);
+    let up = |file: &str| {
+        let run = world.events(&["up", file, &option]);
+        run.limit(LONG).run()
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let error = fails(&up(&image), "POD001");
+            assert!(says(&error, "busybox:does-not-exist"), "{error:#}");
+            // Mended in the file, the same environment comes up.
+            file("image", &tiny_named("image", "busybox:1"));
+            up(&image).exits(0);
+        });
+        scope.spawn(|| assert!(says(&fails(&up(&crash), "POD002"), "web")));
+        scope.spawn(|| assert!(says(&fails(&up(&oom), "POD004"), "web")));
+        // No node is large enough, which new nodes may change for minutes; what is waited for is said at once.
+        let mut run = world.events(&["up", &huge, &option]).start();
+        run.until_event("the lack of memory", |event| {
+            event["type"] == "step_waits"
+                && event["waiting_for"]
+                    .to_string()
+                    .contains("no node takes it")
+                && event["waiting_for"].to_string().contains("emory")
+        });
+        run.signal(Signal::INT);
+        run.wait().exits(130);
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod world;
 
 pub use cluster::{Cluster, Kind};
 pub use events::Events;
-pub use pipelines::{TINY, tiny};
+pub use pipelines::{TINY, tiny, tiny_named};
 pub use processes::processes_with;
 pub use run::{Outcome, Run, Running};
 pub use sandbox::Sandbox;

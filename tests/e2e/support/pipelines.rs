@@ -37,3 +37,10 @@ spec:
 "#
     )
 }
+
+/// The same under another name, with another namespace.
+pub fn tiny_named(name: &str, image: &str) -> String {
+    tiny(image)
+        .replace("name: tiny\n", &format!("name: {name}\n"))
+        .replace("namespace: tiny\n", &format!("namespace: {name}\n"))
+}

@@ -75,6 +75,12 @@ impl<'w> Run<'w> {
         self
     }
 
+    /// With another bound of its duration.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// With this on standard input.
     pub fn input(mut self, text: &str) -> Self {
         self.input = Some(text.to_owned());
@@ -328,11 +334,24 @@ impl Running<'_> {
         self.ended(status)
     }
 
+    #[expect(
+        clippy::print_stderr,
+        reason = "what a test did so far, shown when it fails and with --nocapture"
+    )]
     fn ended(self, status: ExitStatus) -> Outcome {
+        let took = self.begun.elapsed();
+        let arguments = self
+            .line
+            .split_once("/pipectl ")
+            .map_or("", |(_, rest)| rest);
+        eprintln!(
+            "{:>8.1} s  {status}  pipectl {arguments}",
+            took.as_secs_f64()
+        );
         Outcome {
             line: self.line,
             status,
-            took: self.begun.elapsed(),
+            took,
             stdout: self.stdout.finish(),
             stderr: self.stderr.finish(),
             surroundings: self.world.reproduction(),
