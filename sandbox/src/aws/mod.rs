@@ -36,13 +36,14 @@
 //! - Check everything first, change the graph last: a handler that returns an error must have changed nothing.
 //! - `scene.region` is this account's graph in this region with a field per service (`scene.region.ec2`), `scene.account`
 //!   what belongs to no region (`scene.account.iam`). Reading and changing another service's part is how AWS makes things
-//!   behind one's back; what EC2 offers for it is in [`ec2`](self).
+//!   behind one's back; what EC2 offers for it stands at the head of `ec2/mod.rs`.
 //! - Waits are variants of `Wait` with a line in `data/latency.json` that names its source; quotas are lines of
 //!   `data/quotas.json`, read with `scene.quota(code)`.
 //! - Client tokens: `tokens::replay` before, `tokens::remember` after. Lists: `paging::page`. Tags: `Tags` (lists and filters
 //!   look at `tags.seen(scene)`, replies by identifier at `tags.current()`). Eventual consistency: `scene.known(created)` for
 //!   reads by identifier, `scene.listed(created)` for lists.
-//! - `scene.emit(Effect)` asks for something outside the graph (a control plane); the answer comes through [`Aws`].
+//! - `scene.emit(Effect)` asks for something outside the graph (a control plane). The answer comes through a method of [`Aws`] that the
+//!   service adds: `self.cloud.change(|world| world.on(&place, now, |scene| ...))`.
 //! - Replies are trees for every protocol; see [`Handler`](service::Handler). Errors: `ApiError::new(code, message)`, HTTP 400
 //!   unless `.status(...)` says otherwise, `.field(...)` for members of JSON errors.
 //! - Each behaviour gets a row in `FIDELITY.md` with its source and its test.
@@ -69,6 +70,8 @@ mod world;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -210,6 +213,14 @@ impl Aws {
     #[must_use]
     pub fn faults(&self) -> Vec<AwsFaultRule> {
         self.cloud.with(|world| world.core.faults.list().to_vec())
+    }
+
+    /// The ARN of whoever made a presigned `GetCallerIdentity` URL (what a token for a cluster carries); `headers` are those beside
+    /// `Host` that were signed with it. None when it isn't one, has expired, or was not signed with a key of the sandbox.
+    #[must_use]
+    pub fn caller_of(&self, url: &str, headers: &[(&str, &str)]) -> Option<String> {
+        let caller = |world: &mut World| wire::authenticate::presigned(world, url, headers);
+        self.cloud.with(caller).ok().map(|caller| caller.arn)
     }
 
     /// What the graph wants from the rest of the sandbox, in order. Can be taken once.

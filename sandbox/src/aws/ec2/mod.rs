@@ -2,7 +2,7 @@
 //!
 //! Other services make things here through functions that take a [`Scene`]: [`interface::create`] and [`interface::remove`]
 //! for what sits in a subnet, [`security_group::create`] and [`security_group::in_use`], [`volume::create`] and
-//! [`volume::remove`], [`instance::launch`] and [`instance::terminate`] for node groups. Everything that occupies a subnet does it
+//! [`volume::remove`], [`launch::launch`] and [`instance::terminate`] for node groups. Everything that occupies a subnet does it
 //! through its interfaces, so a dependency that is not an interface is not forgotten by `DeleteSubnet`.
 
 mod acl;
@@ -13,6 +13,7 @@ pub(crate) mod instance;
 pub(crate) mod instance_type;
 pub(crate) mod interface;
 pub(crate) mod internet_gateway;
+pub(crate) mod launch;
 pub(crate) mod launch_template;
 pub(crate) mod nat_gateway;
 pub(crate) mod net;

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::instance::{Disk, Launch, launch, reservations};
+use super::instance::reservations;
 use super::instance_type;
+use super::launch::{Disk, Launch, launch};
 use super::launch_template;
 use super::resource::find;
 use crate::aws::service::Action;

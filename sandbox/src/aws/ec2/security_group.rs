@@ -221,7 +221,6 @@ fn create_security_group(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Va
     let id = create(scene, vpc, name, description, tags)?;
     let group = find(&scene.region.ec2.groups, &id)?;
     Ok(json!({
-        "return": true,
         "groupId": id,
         "securityGroupArn": scene.place.arn("ec2", &format!("security-group/{id}")),
         "tagSet": Tags::xml(group.tags.current()),

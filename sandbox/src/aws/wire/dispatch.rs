@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::request::Parts;
 use serde_json::{Map, Value};
 
+use super::authenticate::{Denial, authenticate, denied};
 use super::error::ApiError;
 use super::params::Params;
 use super::query;
@@ -15,7 +16,6 @@ use super::sigv4::Claim;
 use crate::aws::cloud::Cloud;
 use crate::aws::service::{Action, Protocol, Service};
 use crate::aws::world::World;
-use crate::aws::world::clock::Time;
 use crate::aws::world::faults::{AwsFaultEffect, AwsFaultMoment, Verdict};
 use crate::aws::world::scene::{Caller, Invocation, Place};
 use crate::aws::world::zones;
@@ -70,8 +70,15 @@ pub(crate) async fn answer(cloud: &Cloud, parts: &Parts, body: &Bytes) -> Answer
     if !verdict.delay.is_zero() {
         tokio::time::sleep(verdict.delay).await;
     }
+    let reset = || {
+        let (name, mutating) = (action.name, action.mutating);
+        cloud
+            .counters
+            .add(&agent, service.name, name, mutating, false);
+        Answer::Reset
+    };
     let before = match planned(service, &verdict, AwsFaultMoment::Before) {
-        Some(Struck::Reset) => return Answer::Reset,
+        Some(Struck::Reset) => return reset(),
         Some(Struck::Error(error)) => Some(error),
         None => None,
     };
@@ -91,7 +98,7 @@ pub(crate) async fn answer(cloud: &Cloud, parts: &Parts, body: &Bytes) -> Answer
         cloud.with(work)
     };
     match planned(service, &verdict, AwsFaultMoment::After) {
-        Some(Struck::Reset) => return Answer::Reset,
+        Some(Struck::Reset) => return reset(),
         Some(Struck::Error(error)) => return refuse(action.name, action.mutating, &error),
         None => {}
     }
@@ -235,130 +242,6 @@ fn gather(map: &mut Map<String, Value>, name: String, value: String) {
         }
         Some(Value::Array(items)) => items.push(value.into()),
         Some(first) => *first = Value::Array(vec![first.take(), value.into()]),
-    }
-}
-
-/// How far the clocks of a client and AWS may differ (AWS: signing requests; 5 minutes).
-const SKEW: Duration = Duration::from_secs(300);
-
-/// Who calls.
-fn authenticate(
-    service: &Service,
-    world: &World,
-    claim: &Claim,
-    parts: &Parts,
-    body: &Bytes,
-) -> Result<Caller, ApiError> {
-    let now = world.core.clock.now();
-    let (secret, caller, expires) = match world.core.keys.session(&claim.key) {
-        Some(session) if claim.token.as_deref() == Some(&session.token) => (
-            session.secret.clone(),
-            session.caller.clone(),
-            Some(session.expires),
-        ),
-        Some(_) => return Err(denied(service, Denial::Unknown)),
-        None => {
-            let (secret, caller) = world
-                .core
-                .keys
-                .find(&claim.key)
-                .ok_or_else(|| denied(service, Denial::Unknown))?;
-            (secret, caller, None)
-        }
-    };
-    if !claim.is_signed_with(&secret, parts, body) {
-        return Err(denied(service, Denial::Signature));
-    }
-    let signed: Option<Time> = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", &claim.signed_at)
-        .and_then(|parsed| parsed.to_datetime())
-        .and_then(|datetime| datetime.to_zoned(jiff::tz::TimeZone::UTC))
-        .map(|zoned| Time(zoned.timestamp().as_millisecond()))
-        .ok();
-    let signed = signed.ok_or_else(|| denied(service, Denial::Signature))?;
-    let lasts = claim.expires.map_or(SKEW, Duration::from_secs);
-    if signed.after(lasts) < now || signed > now.after(SKEW) {
-        return Err(denied(service, Denial::Late));
-    }
-    if expires.is_some_and(|expires| expires <= now) {
-        return Err(denied(service, Denial::Expired));
-    }
-    Ok(caller)
-}
-
-enum Denial {
-    /// Nobody has that key.
-    Unknown,
-    /// The signature does not fit.
-    Signature,
-    /// It was signed too long ago.
-    Late,
-    /// The credentials have expired.
-    Expired,
-}
-
-/// The same trouble has another code and status in each protocol.
-fn denied(service: &Service, denial: Denial) -> ApiError {
-    let (code, message, status) = match (service.protocol, denial) {
-        (Protocol::Ec2 { .. }, Denial::Unknown | Denial::Signature) => (
-            "AuthFailure",
-            "AWS was not able to validate the provided access credentials",
-            StatusCode::UNAUTHORIZED,
-        ),
-        (Protocol::Ec2 { .. }, Denial::Late | Denial::Expired) => (
-            "RequestExpired",
-            "Request has expired.",
-            StatusCode::BAD_REQUEST,
-        ),
-        (Protocol::Query { .. }, Denial::Unknown) => (
-            "InvalidClientTokenId",
-            "The security token included in the request is invalid.",
-            StatusCode::FORBIDDEN,
-        ),
-        (Protocol::Query { .. }, Denial::Signature) => (
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and \
-             signing method. Consult the service documentation for details.",
-            StatusCode::FORBIDDEN,
-        ),
-        (Protocol::Query { .. }, Denial::Late) => (
-            "SignatureDoesNotMatch",
-            "Signature expired.",
-            StatusCode::FORBIDDEN,
-        ),
-        (Protocol::Query { .. }, Denial::Expired) => (
-            "ExpiredToken",
-            "The security token included in the request is expired",
-            StatusCode::FORBIDDEN,
-        ),
-        (_, Denial::Unknown) => (
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-            json_status(service),
-        ),
-        (_, Denial::Signature) => (
-            "InvalidSignatureException",
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and \
-             signing method. Consult the service documentation for details.",
-            json_status(service),
-        ),
-        (_, Denial::Late) => (
-            "InvalidSignatureException",
-            "Signature expired.",
-            json_status(service),
-        ),
-        (_, Denial::Expired) => (
-            "ExpiredTokenException",
-            "The security token included in the request is expired",
-            json_status(service),
-        ),
-    };
-    ApiError::new(code, message).status(status)
-}
-
-fn json_status(service: &Service) -> StatusCode {
-    match service.protocol {
-        Protocol::RestJson => StatusCode::FORBIDDEN,
-        _ => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The error of an action.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub(crate) struct ApiError {
     /// HTTP status.
     pub(crate) status: StatusCode,
     /// Further members of a JSON error, e.g. `clusterName`; ignored by the XML protocols.
-    pub(crate) fields: Map<String, Value>,
+    pub(crate) fields: Vec<(String, Value)>,
 }
 
 /// The code of an error.
@@ -39,7 +39,7 @@ impl ApiError {
             code: Code::Named(code.into()),
             message: message.into(),
             status: StatusCode::BAD_REQUEST,
-            fields: Map::new(),
+            fields: Vec::new(),
         }
     }
 
@@ -52,7 +52,7 @@ impl ApiError {
     /// The same with a further member, for JSON protocols.
     #[must_use]
     pub(crate) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.fields.insert(name.to_owned(), value.into());
+        self.fields.push((name.to_owned(), value.into()));
         self
     }
 

@@ -1,6 +1,7 @@
 //! The wire: HTTP, signatures, protocols. Knows no service.
 
 pub(crate) mod admin;
+pub(crate) mod authenticate;
 pub(crate) mod dispatch;
 pub(crate) mod error;
 pub(crate) mod params;

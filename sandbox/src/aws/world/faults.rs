@@ -189,8 +189,11 @@ impl Faults {
                 && same(rule.instance_type.as_deref(), instance_type)
         };
         // Not `any`: every rule that fits counts what it sees.
-        let struck = self.0.iter_mut().filter(fitting);
-        struck.fold(false, |struck, rule| rule.strikes() || struck)
+        let mut struck = false;
+        for rule in self.0.iter_mut().filter(fitting) {
+            struck |= rule.strikes();
+        }
+        struck
     }
 }
 

@@ -72,12 +72,21 @@ impl World {
         let mut happened = false;
         while let Some(due) = self.core.schedule.due(now) {
             happened = true;
-            let invocation = Invocation::behind_the_scenes();
-            let caller = Caller::service(&due.place.account);
-            let mut scene = self.scene(&due.place, &caller, &invocation, due.at);
-            due.event.happen(&mut scene);
+            self.on(&due.place, due.at, |scene| due.event.happen(scene));
         }
         happened
+    }
+
+    /// Let something happen that nobody called for: by the clock, or because the outside reports something.
+    pub(crate) fn on<T>(
+        &mut self,
+        place: &Place,
+        at: Time,
+        work: impl FnOnce(&mut Scene<'_>) -> T,
+    ) -> T {
+        let invocation = Invocation::behind_the_scenes();
+        let caller = Caller::service(&place.account);
+        work(&mut self.scene(place, &caller, &invocation, at))
     }
 
     /// The world as one caller in one account and region sees it.
@@ -101,14 +110,20 @@ impl World {
         }
     }
 
-    /// The account's part of the graph that belongs to no region.
-    pub(crate) fn account(&mut self, account: &str) -> &mut Account {
-        self.accounts.entry(account.to_owned()).or_default()
-    }
-
     /// The whole graph, for audits. Empty collections are left out, so that an empty world shows as such.
     pub(crate) fn inspect(&self) -> serde_json::Value {
-        let tree = serde_json::json!({ "accounts": self.accounts, "regions": self.regions });
+        let mut tree = serde_json::json!({ "accounts": self.accounts, "regions": self.regions });
+        let regions = tree["regions"].as_object_mut().into_iter();
+        for region in regions.flat_map(|accounts| accounts.values_mut()) {
+            for one in region
+                .as_object_mut()
+                .into_iter()
+                .flat_map(|regions| regions.values_mut())
+            {
+                // What was made under which token is no resource.
+                one["tokens"] = serde_json::Value::Null;
+            }
+        }
         snapshot::without_empty(tree).unwrap_or_else(|| serde_json::json!({}))
     }
 }

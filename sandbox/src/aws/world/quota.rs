@@ -18,6 +18,9 @@ pub(crate) struct Quota {
     pub(crate) name: String,
     /// The default of a new account.
     pub(crate) default: f64,
+    /// What the sandbox's accounts have been granted, where that is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) granted: Option<f64>,
     /// Whether more can be asked for.
     pub(crate) adjustable: bool,
     /// Where the figure is from.
@@ -27,6 +30,13 @@ pub(crate) struct Quota {
 /// Every quota that is simulated, by code.
 pub(crate) static QUOTAS: LazyLock<Vec<Quota>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../data/quotas.json")).unwrap_or_default());
+
+impl Quota {
+    /// What an account has as long as it asks for nothing else.
+    pub(crate) fn value(&self) -> f64 {
+        self.granted.unwrap_or(self.default)
+    }
+}
 
 impl Scene<'_> {
     /// How much of something this account can have here.

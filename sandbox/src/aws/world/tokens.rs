@@ -1,6 +1,7 @@
 //! Client tokens: the same call twice makes one thing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,6 +11,10 @@ use super::scene::Scene;
 use crate::aws::wire::error::ApiError;
 use crate::aws::wire::params::Params;
 use crate::aws::wire::sigv4::hex;
+
+/// For how long a token is remembered (Amazon EC2 developer guide: ensuring idempotency says 24 hours for `RunInstances` and the
+/// like), of the real clock: pipectl's own records do not scale either.
+const LASTS: Duration = Duration::from_secs(86_400);
 
 /// What was made under which token, in one account and region.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -76,7 +81,10 @@ pub(crate) fn remember(scene: &mut Scene<'_>, replay: Replay, resource: &str) {
             resource: resource.to_owned(),
             at: scene.now,
         };
-        scene.region.tokens.0.insert(key, made);
+        let tokens = &mut scene.region.tokens.0;
+        let oldest = scene.now.before(LASTS);
+        tokens.retain(|_, made| made.at >= oldest);
+        tokens.insert(key, made);
     }
 }
 
