@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
-use crate::guard::GuardPlan;
+use crate::guard::{GuardPlan, deadline_frame};
 
 /// How long after the grace a guard may still take to clean up before it is given up on.
 const GUARD_MARGIN: Duration = Duration::from_secs(5);
@@ -204,13 +204,18 @@ impl GuardedCommand {
         })?;
         let pipe = child.stdin.take();
         let payload = self.stdin.unwrap_or_default();
-        let (alive, ended) = oneshot::channel::<()>();
+        let (alive, mut moved) = watch::channel(Duration::ZERO);
         tokio::spawn(async move {
             let Some(mut pipe) = pipe else { return };
             // A guard that is gone already tells by its exit code.
             let _ = pipe.write_all(&payload).await;
-            // Dropping the sender is the message.
-            let _ = ended.await;
+            // Dropping the sender is the message that the child shall end; until then only the newest deadline counts.
+            while moved.changed().await.is_ok() {
+                let frame = deadline_frame(*moved.borrow_and_update());
+                if pipe.write_all(&frame).await.is_err() {
+                    break;
+                }
+            }
             drop(pipe);
         });
         Ok(GuardedChild {
@@ -264,8 +269,8 @@ pub struct GuardedOutput {
 #[derive(Debug)]
 pub struct GuardedChild {
     child: Child,
-    /// Keeps the liveness pipe open.
-    alive: Option<oneshot::Sender<()>>,
+    /// Keeps the liveness pipe open, and carries new deadlines.
+    alive: Option<watch::Sender<Duration>>,
     grace: Duration,
 }
 
@@ -274,6 +279,14 @@ impl GuardedChild {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Move the deadline, on the clock of [`crate::boot_time`]; also of a child that had none. The guard hears of it
+    /// soon, and one that has passed until then has ended the child: move it well ahead.
+    pub fn prolong(&self, deadline: Duration) {
+        if let Some(alive) = &self.alive {
+            alive.send_replace(deadline);
+        }
     }
 
     /// The child's standard output, where that was piped; once.

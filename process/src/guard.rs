@@ -21,6 +21,16 @@ pub const NOT_STARTED_EXIT_CODE: u8 = 127;
 /// Exit code of a guard that ended its child at the deadline, as of `timeout(1)`.
 pub const DEADLINE_EXIT_CODE: u8 = 124;
 
+/// Length of a frame that moves the deadline: milliseconds of [`boot_time`], big-endian.
+pub(crate) const DEADLINE_FRAME: usize = 8;
+
+/// What moves the deadline to `deadline`.
+pub(crate) fn deadline_frame(deadline: Duration) -> [u8; DEADLINE_FRAME] {
+    u64::try_from(deadline.as_millis())
+        .unwrap_or(u64::MAX)
+        .to_be_bytes()
+}
+
 /// How often the deadline is compared with the boot-time clock, which no timer of the standard library follows.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -93,6 +103,8 @@ impl GuardPlan {
 enum Event {
     /// The liveness pipe ended, or somebody asked the guard itself to end.
     End,
+    /// The parent moved the deadline.
+    Deadline(Duration),
     /// The child exited; it isn't reaped yet, so its process group's number is still its own.
     Exited,
 }
@@ -102,6 +114,9 @@ enum Event {
 ///
 /// Ends the child's process group (SIGTERM, after the grace SIGKILL) when standard input ends, at the deadline, and when
 /// the guard itself gets SIGTERM, SIGINT or SIGHUP. What the child left behind in its group is killed when it exits.
+///
+/// Standard input carries the child's own input first, as many bytes as the arguments say, and then frames of
+/// [`DEADLINE_FRAME`] bytes: each a new deadline, which takes the place of the one before until it has passed.
 pub fn run_guard(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let plan = match GuardPlan::parse(args) {
         Ok(plan) => plan,
@@ -147,9 +162,9 @@ fn wait(events: &Receiver<Event>, group: Pid, plan: &GuardPlan) -> bool {
     let mut ending: Option<Instant> = None;
     let mut killed = false;
     let mut reached_deadline = false;
+    let mut deadline = plan.deadline;
     loop {
-        let passed = plan
-            .deadline
+        let passed = deadline
             .is_some_and(|deadline| boot_time() >= deadline);
         if passed && ending.is_none() {
             reached_deadline = true;
@@ -165,8 +180,7 @@ fn wait(events: &Receiver<Event>, group: Pid, plan: &GuardPlan) -> bool {
         let until_kill = ending
             .filter(|_| !killed)
             .map(|since| plan.grace.saturating_sub(since.elapsed()));
-        let until_deadline = plan
-            .deadline
+        let until_deadline = deadline
             .filter(|_| ending.is_none())
             .map(|deadline| deadline.saturating_sub(boot_time()));
         let pause = [until_kill, until_deadline]
@@ -176,6 +190,8 @@ fn wait(events: &Receiver<Event>, group: Pid, plan: &GuardPlan) -> bool {
         match events.recv_timeout(pause) {
             Ok(Event::Exited) => return reached_deadline,
             Ok(Event::End) if ending.is_none() => ending = Some(ask_to_end(group)),
+            // One that has passed has ended the child: what comes after it moves nothing.
+            Ok(Event::Deadline(moved)) => deadline = Some(moved),
             Ok(Event::End) | Err(RecvTimeoutError::Timeout) => {}
             // The watcher of the child never goes away without saying so.
             Err(RecvTimeoutError::Disconnected) => return reached_deadline,
@@ -190,7 +206,7 @@ fn ask_to_end(group: Pid) -> Instant {
     Instant::now()
 }
 
-/// Forwards the first `bytes` of standard input to the child and reports the end of the pipe.
+/// Forwards the first `bytes` of standard input to the child, then reports new deadlines and the end of the pipe.
 fn watch_parent(child: &mut Child, bytes: u64, sender: Sender<Event>) {
     let child_stdin = child.stdin.take();
     thread::spawn(move || {
@@ -205,8 +221,13 @@ fn watch_parent(child: &mut Child, bytes: u64, sender: Sender<Event>) {
                 let _ = child_stdin.write_all(&payload);
             });
         }
-        let mut rest = [0_u8; 256];
-        while whole && stdin.read(&mut rest).is_ok_and(|read| read > 0) {}
+        let mut frame = [0_u8; DEADLINE_FRAME];
+        while whole && stdin.read_exact(&mut frame).is_ok() {
+            let moved = Duration::from_millis(u64::from_be_bytes(frame));
+            if sender.send(Event::Deadline(moved)).is_err() {
+                return;
+            }
+        }
         let _ = sender.send(Event::End);
     });
 }

@@ -146,6 +146,41 @@ async fn the_deadline_ends_the_child() {
 }
 
 #[tokio::test]
+async fn a_deadline_can_be_moved_as_long_as_it_has_not_passed() {
+    let directory = tempfile::tempdir().unwrap();
+    let go_on = directory.path().join("go-on");
+    let first = boot_time() + Duration::from_secs(3);
+    let script = format!(
+        "cat; until test -e {}; do sleep 0.1; done; echo done",
+        go_on.display()
+    );
+    let child = shell(&script)
+        .stdin_bytes(b"input ".to_vec())
+        .deadline(first)
+        .spawn()
+        .unwrap();
+    child.prolong(first + Duration::from_secs(60));
+    child.prolong(first + Duration::from_secs(120));
+    // Longer than the guard takes to look at its clock.
+    eventually("the first deadline has passed", || {
+        (boot_time() > first + Duration::from_secs(2)).then_some(())
+    })
+    .await;
+    std::fs::write(&go_on, "").unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout, b"input done\n");
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_moved_into_the_past_ends_the_child() {
+    let child = shell("while :; do sleep 1; done").spawn().unwrap();
+    child.prolong(boot_time());
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(i32::from(DEADLINE_EXIT_CODE)));
+}
+
+#[tokio::test]
 async fn termination_is_polite_first() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pids");
