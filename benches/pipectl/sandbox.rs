@@ -89,9 +89,10 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The streaming blueprint up, up again, and down.
+    /// The streaming blueprint up, up again, and down. `down` comes so soon after `up` that it may have to wait for
+    /// Kubernetes' garbage collector, which learns of new kinds every 30 s only, to delete the pods of operators.
     fn blueprint(&self, table: &mut Table) -> Result<(), Problem> {
-        const ROUNDS: usize = 2;
+        const ROUNDS: usize = 3;
         let names = ["up", "no-op up", "down"];
         let mut runs: [Vec<Run>; 3] = Default::default();
         let mut counts: [Vec<Vec<Count>>; 3] = Default::default();
