@@ -2,9 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use crate::session::pipeline::Choice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Stands a streaming-data platform up on Amazon EKS, takes it down again, and proves it.
+/// Stands a streaming-data platform up on Kubernetes, takes it down again, and proves it.
 #[derive(Debug, Parser)]
 #[command(
     name = "pipectl",
@@ -103,6 +104,19 @@ pub struct PipelineArgs {
     pub sandbox: Option<String>,
 }
 
+impl PipelineArgs {
+    /// What is said about the pipeline itself.
+    #[must_use]
+    pub fn choice(&self) -> Choice<'_> {
+        Choice {
+            file: self.file.as_deref(),
+            blueprint: self.blueprint.as_deref(),
+            set: &self.set,
+            sandbox: self.sandbox.is_some(),
+        }
+    }
+}
+
 /// How a run says what it does.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
@@ -140,6 +154,9 @@ pub struct UpArgs {
     /// How to say it.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Go on with an environment that lives in the cluster already and has no record on this machine.
+    #[arg(long)]
+    pub adopt: bool,
     /// Run the checks of the verification that write, even when nothing changed.
     #[arg(long)]
     pub verify: bool,

@@ -1,8 +1,10 @@
 //! `pipectl blueprint`: the complete example pipelines shipped with the program.
 
+use crate::exit::Exit;
+use crate::failure::Failure;
 use pipectl_config::Blueprint;
 
-use super::{args::BlueprintCommand, exit::Exit, failure::Failure, output::Output};
+use super::{args::BlueprintCommand, output::Output};
 use crate::session::pipeline::unknown_blueprint;
 
 /// Runs it.

@@ -83,6 +83,16 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "remove the objects of one of them by its label pipectl.dev/environment-uid, then run the command again",
     ),
     (
+        "CLI018",
+        "An environment of that name lives in the cluster, and nothing is recorded of it on this machine: it may be somebody else's.",
+        "choose another name with --env, or go on with it with --adopt",
+    ),
+    (
+        "CLI019",
+        "A report of the run could not be written; the run went on without it.",
+        "check the path of --summary, or where standard output goes",
+    ),
+    (
         "FEN001",
         "The cluster that answers is not the one that the environment was brought up on: the UID of its kube-system namespace or its certificate authority is another. Nothing was changed.",
         "point pipectl at the right cluster; if the old one is gone for good, drop the record with `pipectl forget NAME`",

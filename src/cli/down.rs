@@ -8,21 +8,22 @@ use pipectl_stages::{
     inventory::{self, Inventory},
     ports::objects::{ObjectApi, Selection},
 };
-use pipectl_state::{Body, EnvironmentState, PlanSummary, RunId};
+use pipectl_state::{EnvironmentState, PlanSummary};
 use uuid::Uuid;
 
 use super::{
     args::{DownArgs, Global},
-    exit::Exit,
-    failure::Failure,
     output::Output,
+    reach::{Start, reach},
     run_report::{self, Reporting},
 };
 use crate::{
-    engine::{self, Graph, PipelineInfo, RunOptions, RunRecord, RunRequest, Task, Verb},
+    engine::{self, Graph, PipelineInfo, RunOptions, RunRecord, RunRequest, Verb},
+    exit::Exit,
+    failure::Failure,
     session::{
-        access::{Access, Start},
-        environment::{self, state_failure},
+        access::Access,
+        environment::{self, Begun, state_failure},
         place::{Entrance, Place},
         standing,
     },
@@ -40,8 +41,7 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
     let name = environment.name().to_owned();
     let recorded = environment::recorded(&environment)?;
     let place = place(args, recorded.as_ref()).ok_or_else(|| environment::unknown(&name))?;
-    let stop = run_report::signals()?;
-    let access = Access::open(&place, &environment, Start::IfNeeded, output).await?;
+    let access = reach(&place, &environment, Start::IfNeeded, output).await?;
     access.fence(&place, recorded.as_ref()).await?;
 
     let Some(uid) = uid(&access, &name, recorded.as_ref()).await? else {
@@ -63,36 +63,15 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
     let before = inventory::take(&ports, &owner, &BTreeSet::new(), args.keep_data).await;
     confirm(args, &owner, &before, &place, output)?;
 
-    let failed =
-        |error| state_failure("open the record of", &format!("environment {name}"), &error);
-    let lease = environment
-        .lease(environment::lease_options(output))
-        .await
-        .map_err(failed)?;
-    let (journal, _) = environment.open(RunId::new(), &lease).map_err(failed)?;
-    let mut journal = journal.with_redactor(access.redactor.clone());
-    if journal.state().uid().is_none() {
-        let created = Body::EnvironmentCreated {
-            uid,
-            name: name.clone(),
-            pipectl_version: env!("CARGO_PKG_VERSION").to_owned(),
-            pins: place.pins(&access.identity),
-        };
-        journal.append(vec![created]).await.map_err(failed)?;
-    }
-    access.keep_kubeconfig(&environment)?;
-
+    let waiting = environment::lease_options(move |words| output.note(words));
+    let Begun { journal, lease, .. } =
+        environment::begin(&environment, &place, &access, uid, waiting).await?;
     let options = DownOptions {
         keep_data: args.keep_data,
         before,
     };
-    let graph = Graph::build(
-        pipectl_stages::down(&options)
-            .into_iter()
-            .map(Task::Down)
-            .collect(),
-    )
-    .map_err(|error| run_report::graph_failure(&error))?;
+    let graph = Graph::down(pipectl_stages::down(&options))
+        .map_err(|error| run_report::graph_failure(&error))?;
     let request = RunRequest {
         pipeline: PipelineInfo {
             verb: Verb::Down,
@@ -119,7 +98,7 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
         graph,
         journal,
         lease,
-        stop: super::up::bounded(stop, args.run.timeout),
+        stop: super::up::bounded(run_report::signals()?, args.run.timeout),
     };
     let reporting = Reporting {
         args: &args.run,
@@ -127,15 +106,15 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
         output,
         show_checks: false,
     };
-    let mut end = reporting.run(request, access.cancel()).await?;
+    let (mut end, unwritten) = reporting.run(request, access.cancel()).await;
     if let Some(lease) = end.lease.take() {
         environment.archive(lease).map_err(|error| {
-            state_failure(
-                "move to the history the record of",
-                &format!("environment {name}"),
-                &error,
-            )
+            let record = format!("the record of environment {name}");
+            state_failure("move to the history", &record, &error)
         })?;
+    }
+    if let Some(failure) = unwritten {
+        output.failure(&failure);
     }
     Ok(run_report::exit(&end.report))
 }
@@ -172,7 +151,7 @@ async fn uid(
         return Ok(record.environment.uid.parse().ok());
     }
     // Its record in the cluster goes last, so it is only missing when somebody removed it by hand.
-    let (kinds, _) = objects.all_served().await.map_err(failed)?;
+    let (kinds, mut unseen) = objects.all_served().await.map_err(failed)?;
     let label = pipectl_stages::objects::ownership::ENVIRONMENT_LABEL;
     let looks = kinds.into_iter().map(|served| async move {
         let selection = Selection {
@@ -180,15 +159,18 @@ async fn uid(
             namespace: None,
             labels: Some(format!("{label}={name}")),
         };
-        objects.list_metadata(&selection).await.unwrap_or_default()
+        objects.list_metadata(&selection).await
     });
-    let found: Vec<_> = stream::iter(looks)
-        .buffer_unordered(LISTS_AT_ONCE)
-        .collect()
-        .await;
+    let mut found = Vec::new();
+    let mut looks = stream::iter(looks).buffer_unordered(LISTS_AT_ONCE);
+    while let Some(look) = looks.next().await {
+        match look {
+            Ok(objects) => found.extend(objects),
+            Err(error) => unseen.push(error),
+        }
+    }
     let uids: BTreeSet<String> = found
         .iter()
-        .flatten()
         .filter_map(|object| {
             let labels = &object["metadata"]["labels"];
             labels[pipectl_stages::objects::ownership::ENVIRONMENT_UID_LABEL]
@@ -198,7 +180,11 @@ async fn uid(
         .collect();
     let uids: Vec<String> = uids.into_iter().collect();
     match uids.as_slice() {
-        [] => Ok(None),
+        // What could not be looked at may hold it: that is no proof that there is none.
+        [] => match unseen.into_iter().next() {
+            Some(error) => Err(failed(error)),
+            None => Ok(None),
+        },
         [uid] => Ok(uid.parse().ok()),
         several => Err(Failure::problem(
             Exit::Refused,

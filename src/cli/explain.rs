@@ -1,8 +1,10 @@
 //! `pipectl explain`: what an error code means and what to do.
 
+use crate::exit::Exit;
+use crate::failure::Failure;
 use std::collections::BTreeMap;
 
-use super::{args::ExplainArgs, exit::Exit, failure::Failure, output::Output};
+use super::{args::ExplainArgs, output::Output};
 
 /// What is known of one code.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! `pipectl forget`: drops the local record of an environment, for clusters that no longer exist.
 
-use super::{args::ForgetArgs, exit::Exit, failure::Failure, output::Output};
+use super::{args::ForgetArgs, output::Output};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::session::environment;
 
 /// Runs it. The record moves to the history; nothing in any cluster is touched.
@@ -32,7 +34,7 @@ pub async fn run(args: &ForgetArgs, output: Output) -> Result<Exit, Failure> {
     let failed =
         |error| environment::state_failure("forget", &format!("environment {}", args.env), &error);
     let lease = environment
-        .lease(environment::lease_options(output))
+        .lease(environment::lease_options(move |words| output.note(words)))
         .await
         .map_err(failed)?;
     let place = environment.archive(lease).map_err(failed)?;

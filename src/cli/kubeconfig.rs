@@ -1,6 +1,8 @@
 //! `pipectl kubeconfig`: the path of an environment's own kubeconfig.
 
-use super::{args::KubeconfigArgs, exit::Exit, failure::Failure, output::Output};
+use super::{args::KubeconfigArgs, output::Output};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::session::{access, environment};
 
 /// Runs it.

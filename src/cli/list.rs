@@ -1,12 +1,12 @@
 //! `pipectl list`: the environments known on this machine.
 
+use crate::exit::Exit;
+use crate::failure::Failure;
 use pipectl_state::LifePhase;
 use serde::Serialize;
 
 use super::{
     args::{DataFormat, ListArgs},
-    exit::Exit,
-    failure::Failure,
     output::Output,
 };
 use crate::{

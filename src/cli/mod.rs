@@ -4,15 +4,14 @@ pub mod args;
 mod blueprint;
 pub mod codes;
 mod down;
-pub mod exit;
 pub mod explain;
-pub mod failure;
 mod forget;
 mod kubeconfig;
 mod list;
 pub mod output;
 mod plan;
 mod preparing;
+mod reach;
 pub mod reference;
 mod run_report;
 pub mod sandbox;
@@ -20,6 +19,8 @@ mod status;
 mod up;
 mod validate;
 
+use crate::exit::Exit;
+use crate::failure::Failure;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -27,8 +28,6 @@ use tracing_subscriber::EnvFilter;
 
 use self::{
     args::{Cli, Command, Global},
-    exit::Exit,
-    failure::Failure,
     output::Output,
 };
 

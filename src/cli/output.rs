@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use serde::Serialize;
 
 use super::args::{ColorWhen, DataFormat, Global};
-use super::failure::Failure;
+use crate::failure::Failure;
 
 /// Where and how to print.
 #[derive(Debug, Clone, Copy)]

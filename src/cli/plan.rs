@@ -1,5 +1,7 @@
 //! `pipectl plan`: what `up` would change; changes nothing.
 
+use crate::exit::Exit;
+use crate::failure::Failure;
 use std::collections::BTreeMap;
 
 use pipectl_stages::{Change, Difference, Environment as Owner};
@@ -8,17 +10,10 @@ use uuid::Uuid;
 
 use super::{
     args::{DataFormat, PlanArgs},
-    exit::Exit,
-    failure::Failure,
     output::Output,
+    reach::{Start, reach},
 };
-use crate::session::{
-    access::{Access, Start},
-    environment,
-    inspect::Inspection,
-    pipeline,
-    place::Place,
-};
+use crate::session::{environment, inspect::Inspection, pipeline, place::Place};
 
 /// What `-o json` and `-o yaml` print.
 #[derive(Debug, Serialize)]
@@ -30,12 +25,12 @@ struct Planned {
     unknown: Option<String>,
 }
 
-/// Runs it.
+/// Runs it. Where the sandbox is the provider and doesn't run, it is started.
 ///
 /// # Errors
 /// When the pipeline file is wrong, or the environment's cluster is out of reach or another one.
 pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
-    let (loaded, origin) = pipeline::load(&args.pipeline)?;
+    let (loaded, origin) = pipeline::load(args.pipeline.choice())?;
     let name = args
         .pipeline
         .env
@@ -44,7 +39,7 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
     let environment = environment::named(&name)?;
     let place = Place::of(&loaded, args.pipeline.sandbox.as_deref())?;
     let recorded = environment::recorded(&environment)?;
-    let access = Access::open(&place, &environment, Start::IfNeeded, output).await?;
+    let access = reach(&place, &environment, Start::IfNeeded, output).await?;
     access.fence(&place, recorded.as_ref()).await?;
     let steps = pipectl_stages::up(&loaded);
     let outputs: BTreeMap<_, _> = recorded
@@ -53,15 +48,18 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
         .map(|(id, step)| (id.clone(), step.outputs.clone()))
         .filter(|(_, outputs)| !outputs.is_null())
         .collect();
-    // An environment that does not exist yet owns nothing, under whatever UID.
-    let uid = recorded
-        .as_ref()
-        .and_then(|state| state.uid())
-        .unwrap_or_else(Uuid::nil);
+    let uid = match recorded.as_ref().and_then(|state| state.uid()) {
+        Some(uid) => uid.to_string(),
+        // One that lives in the cluster without a record here; or none, which owns nothing, under whatever UID.
+        None => pipectl_stages::environment::find(access.kubernetes.as_ref(), &name)
+            .await
+            .map_err(|error| Failure::port(error, "look for", format!("environment {name}")))?
+            .map_or_else(|| Uuid::nil().to_string(), |record| record.environment.uid),
+    };
     let inspection = Inspection {
         environment: Owner {
             name: name.clone(),
-            uid: uid.to_string(),
+            uid,
         },
         ports: access.ports(Some(&loaded), None)?,
         outputs,

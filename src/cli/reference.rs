@@ -1,10 +1,11 @@
 //! The generated part of the documentation: the command line, the exit codes and the error codes.
 
+use crate::exit::Exit;
 use std::fmt::Write;
 
 use clap::{Arg, Command, CommandFactory};
 
-use super::{args::Cli, exit::Exit, explain};
+use super::{args::Cli, explain};
 
 /// How a person refreshes the generated pages.
 pub const REFRESH: &str = "UPDATE_DOCS=1 cargo test -p pipectl --lib reference";

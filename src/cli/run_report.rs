@@ -1,13 +1,13 @@
 //! A run with its reporters attached, and what its end means for the command.
 
+use crate::exit::Exit;
+use crate::failure::{Failure, Problem};
 use pipectl_stages::StepError;
 use pipectl_state::{Holder, Invoker};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{Global, OutputFormat, RunArgs},
-    exit::Exit,
-    failure::{Failure, Problem},
     output::Output,
 };
 use crate::engine::{self, GraphError, RunEnd, RunOutcome, RunReport, RunRequest, Stop};
@@ -26,15 +26,13 @@ pub struct Reporting<'a> {
 }
 
 impl Reporting<'_> {
-    /// Runs the request with its reporters. `cancel` ends children under way at the first signal.
-    ///
-    /// # Errors
-    /// When a summary file cannot be written.
+    /// Runs the request with its reporters, and answers the trouble with a report that could not be written beside the run's
+    /// end. `cancel` ends children under way at the first signal.
     pub async fn run(
         &self,
         request: RunRequest,
         cancel: CancellationToken,
-    ) -> Result<RunEnd, Failure> {
+    ) -> (RunEnd, Option<Failure>) {
         let mut stop = request.stop.clone();
         let watcher = tokio::spawn(async move {
             stop.changed().await;
@@ -58,17 +56,18 @@ impl Reporting<'_> {
         let end = engine::run(request, events).await;
         let unwritten = attached.finish().await;
         watcher.abort();
-        match unwritten.first() {
-            None => Ok(end),
-            Some(error) => Err(Failure::problem(
+        let unwritten = unwritten.first().map(|error| {
+            let what = "the report of the run";
+            Failure::problem(
                 Exit::Unavailable,
-                "CLI007",
+                "CLI019",
                 "write",
-                "the report of the run",
+                what,
                 error.to_string(),
             )
-            .hint("the run itself ended by itself; see `pipectl status`")),
-        }
+            .hint("the run itself went on without it; see `pipectl status`")
+        });
+        (end, unwritten)
     }
 }
 

@@ -1,5 +1,7 @@
 //! `pipectl sandbox`: the embedded cloud on this machine.
 
+use crate::exit::Exit;
+use crate::failure::Failure;
 use std::{
     io::{Read, Seek, SeekFrom},
     path::Path,
@@ -11,8 +13,6 @@ use pipectl_sandbox::{
 
 use super::{
     args::{DataFormat, SandboxCommand},
-    exit::Exit,
-    failure::Failure,
     output::Output,
     preparing::Preparing,
 };

@@ -1,17 +1,19 @@
 //! `pipectl status`: what stands, live beside recorded.
 
+use crate::exit::Exit;
+use crate::failure::Failure;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use pipectl_config::Loaded;
 use pipectl_stages::{Difference, Readiness, Step};
-use pipectl_state::{EnvironmentState, LifePhase, Outcome, RunSummary, StepStatus};
+use pipectl_state::{Environment, EnvironmentState, LifePhase, Outcome, RunSummary, StepStatus};
 use serde::Serialize;
 
 use super::{
     args::{DataFormat, StatusArgs},
-    exit::Exit,
-    failure::Failure,
     list::phase_words,
     output::Output,
+    reach::{Start, reach},
 };
 use crate::{
     engine::{event::Endpoint, span},
@@ -113,7 +115,7 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
             },
         )
     } else {
-        match access::look(&environment, &state, loaded.as_ref(), &steps, output).await {
+        match look(&environment, &state, loaded.as_ref(), &steps, output).await {
             Ok(seen) => (
                 Some(seen),
                 Live {
@@ -165,6 +167,19 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
     } else {
         Exit::Ok
     })
+}
+
+async fn look(
+    environment: &Environment,
+    state: &EnvironmentState,
+    loaded: Option<&Loaded>,
+    steps: &[Arc<dyn Step>],
+    output: Output,
+) -> Result<Vec<Seen>, Failure> {
+    let place =
+        Place::pinned(state.pins()).ok_or_else(|| environment::unknown(environment.name()))?;
+    let access = reach(&place, environment, Start::Never, output).await?;
+    access::look(&access, &place, state, loaded, steps).await
 }
 
 fn in_words(failure: &Failure) -> String {

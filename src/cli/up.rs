@@ -1,22 +1,24 @@
 //! `pipectl up`: brings an environment up, or up to date.
 
-use pipectl_stages::Environment as Owner;
-use pipectl_state::{Body, PlanSummary, RunId};
+use pipectl_stages::{Environment as Owner, UpOptions};
+use pipectl_state::PlanSummary;
 use uuid::Uuid;
 
 use super::{
     args::{Global, UpArgs},
-    exit::Exit,
-    failure::Failure,
     output::Output,
+    reach::{Start, reach},
     run_report::{self, Reporting},
 };
 use crate::{
-    engine::event::Endpoint,
-    engine::{self, Graph, PipelineInfo, RunOptions, RunRecord, RunRequest, Stop, Task, Verb},
+    engine::{
+        self, Graph, PipelineInfo, RunOptions, RunRecord, RunRequest, Stop, Verb, event::Endpoint,
+    },
+    exit::Exit,
+    failure::Failure,
     session::{
-        access::{Access, Start},
-        environment::{self, state_failure},
+        access::Access,
+        environment::{self, Begun},
         pipeline,
         place::Place,
         standing,
@@ -28,7 +30,7 @@ use crate::{
 /// # Errors
 /// Everything that is found before the first effect; what fails later is said by the reporter.
 pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit, Failure> {
-    let (loaded, origin) = pipeline::load(&args.pipeline)?;
+    let (loaded, origin) = pipeline::load(args.pipeline.choice())?;
     for warning in &loaded.warnings {
         output.complain(warning.render(output.color_err));
     }
@@ -39,70 +41,30 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         .unwrap_or_else(|| loaded.pipeline.metadata.name.clone());
     let environment = environment::named(&name)?;
     let place = Place::of(&loaded, args.pipeline.sandbox.as_deref())?;
-    let graph = Graph::build(
-        pipectl_stages::up_with(
-            &loaded,
-            pipectl_stages::plan::UpOptions {
-                verify: args.verify,
-            },
-        )
-        .into_iter()
-        .map(Task::Up)
-        .collect(),
-    )
-    .map_err(|error| run_report::graph_failure(&error))?;
-    let recorded = environment::recorded(&environment)?;
-    if let Some(pinned) = recorded
-        .as_ref()
-        .and_then(|state| Place::pinned(state.pins()))
-        && !pinned.same_as(&place)
-    {
-        return Err(Failure::problem(
-            Exit::Refused,
-            "CLI008",
-            "bring up",
-            format!("environment {name} in {place}"),
-            format!("it lives in {pinned}"),
-        )
-        .hint(format!(
-            "run: pipectl up{}{}, or give the new one another name with --env",
-            origin.arguments(),
-            pinned.arguments()
-        )));
-    }
-    let stop = run_report::signals()?;
-    let access = Access::open(&place, &environment, Start::IfNeeded, output).await?;
-    access.fence(&place, recorded.as_ref()).await?;
-
-    let failed =
-        |error| state_failure("open the record of", &format!("environment {name}"), &error);
-    let lease = environment
-        .lease(environment::lease_options(output))
-        .await
-        .map_err(failed)?;
-    let run = RunId::new();
-    let (journal, _) = environment.open(run, &lease).map_err(failed)?;
-    access.conceal(&loaded);
-    let mut journal = journal.with_redactor(access.redactor.clone());
-    let uid = match journal.state().uid() {
-        Some(uid) => uid,
-        None => {
-            let (uid, found) = identity(&access, &name).await?;
-            if found {
-                output.note(format!("environment {name} lives here already, its record on this machine is new: going on with it"));
-            }
-            let created = Body::EnvironmentCreated {
-                uid,
-                name: name.clone(),
-                pipectl_version: env!("CARGO_PKG_VERSION").to_owned(),
-                pins: place.pins(&access.identity),
-            };
-            journal.append(vec![created]).await.map_err(failed)?;
-            uid
-        }
+    let options = UpOptions {
+        verify: args.verify,
     };
-    access.keep_kubeconfig(&environment)?;
-
+    let graph = Graph::up(pipectl_stages::up_with(&loaded, options))
+        .map_err(|error| run_report::graph_failure(&error))?;
+    let recorded = environment::recorded(&environment)?;
+    if let Some(state) = &recorded {
+        place.check(state.pins(), &name)?;
+    }
+    let access = reach(&place, &environment, Start::IfNeeded, output).await?;
+    access.fence(&place, recorded.as_ref()).await?;
+    access.conceal(&loaded);
+    let uid = match recorded.as_ref().and_then(|state| state.uid()) {
+        Some(uid) => uid,
+        None => found(args, &access, &place, &name, output)
+            .await?
+            .unwrap_or_else(Uuid::new_v4),
+    };
+    let waiting = environment::lease_options(move |words| output.note(words));
+    let Begun {
+        journal,
+        lease,
+        uid,
+    } = environment::begin(&environment, &place, &access, uid, waiting).await?;
     let ports = access.ports(Some(&loaded), Some(lease.fence()))?;
     let mut endpoints = standing::endpoints(&loaded);
     endpoints.push(Endpoint {
@@ -137,7 +99,8 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         journal,
         lease,
         ports,
-        stop: bounded(stop, args.run.timeout),
+        // Until here a signal ends the process at once, as it should: nothing is under way yet.
+        stop: bounded(run_report::signals()?, args.run.timeout),
     };
     let reporting = Reporting {
         args: &args.run,
@@ -145,17 +108,45 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         output,
         show_checks: args.show_checks,
     };
-    let end = reporting.run(request, access.cancel()).await?;
+    let (end, unwritten) = reporting.run(request, access.cancel()).await;
+    if let Some(failure) = unwritten {
+        output.failure(&failure);
+    }
     Ok(run_report::exit(&end.report))
 }
 
-/// The UID of the environment of this name: of the one that lives in the cluster, or a new one.
-async fn identity(access: &Access, name: &str) -> Result<(Uuid, bool), Failure> {
-    let found = pipectl_stages::environment::find(access.kubernetes.as_ref(), name)
+/// The UID of an environment of this name that lives in the cluster although nothing is recorded of it here. In a sandbox
+/// it can only be this machine's own; elsewhere it may be somebody else's, so `--adopt` must be given.
+async fn found(
+    args: &UpArgs,
+    access: &Access,
+    place: &Place,
+    name: &str,
+    output: Output,
+) -> Result<Option<Uuid>, Failure> {
+    let record = pipectl_stages::environment::find(access.kubernetes.as_ref(), name)
         .await
         .map_err(|error| Failure::port(error, "look for", format!("environment {name}")))?;
-    let known = found.and_then(|record| record.environment.uid.parse().ok());
-    Ok(known.map_or_else(|| (Uuid::new_v4(), false), |uid| (uid, true)))
+    let Some(record) = record else {
+        return Ok(None);
+    };
+    if !args.adopt && !matches!(place, Place::Sandbox(_)) {
+        return Err(Failure::problem(
+            Exit::Refused,
+            "CLI018",
+            "bring up",
+            format!("environment {name} in {place}"),
+            format!(
+                "an environment of that name lives there since {}, and nothing is recorded of it on this machine",
+                record.created
+            ),
+        )
+        .hint("it may be somebody else's: choose another name with --env; or go on with it: --adopt"));
+    }
+    output.note(format!(
+        "environment {name} lives here already, its record on this machine is new: going on with it"
+    ));
+    Ok(record.environment.uid.parse().ok())
 }
 
 /// The same stop, which also comes by itself after `timeout`.

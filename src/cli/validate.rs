@@ -1,6 +1,8 @@
 //! `pipectl validate`: checks a pipeline file and everything it names; touches nothing else.
 
-use super::{args::ValidateArgs, exit::Exit, failure::Failure, output::Output};
+use super::{args::ValidateArgs, output::Output};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::session::pipeline;
 
 /// Runs it.
@@ -8,7 +10,7 @@ use crate::session::pipeline;
 /// # Errors
 /// Everything that is wrong with the file.
 pub fn run(args: &ValidateArgs, output: Output) -> Result<Exit, Failure> {
-    let (loaded, _) = pipeline::load(&args.pipeline)?;
+    let (loaded, _) = pipeline::load(args.pipeline.choice())?;
     for warning in &loaded.warnings {
         output.complain(warning.render(output.color_err));
     }

@@ -147,10 +147,8 @@ impl Scheduler {
         let mut freed = Vec::new();
         for index in 0..self.dependents[node].len() {
             let edge = self.dependents[node][index];
-            if edge.milestone == milestone {
-                if self.meet(edge.node) {
-                    freed.push(edge.node);
-                }
+            if edge.milestone == milestone && self.meet(edge.node) {
+                freed.push(edge.node);
             }
         }
         freed

@@ -14,6 +14,7 @@ use pipectl_adapters::{
     secrets::LocalSecrets,
 };
 use pipectl_config::Loaded;
+use pipectl_sandbox::SandboxSettings;
 use pipectl_stages::{
     PortError, Ports, Step,
     ports::{
@@ -28,7 +29,7 @@ use super::{
     inspect::{Inspection, Seen},
     place::{Entrance, Place, pinned_identity},
 };
-use crate::cli::{exit::Exit, failure::Failure, output::Output, sandbox};
+use crate::{exit::Exit, failure::Failure};
 
 /// How a command reaches the cluster of its environment.
 pub struct Access {
@@ -47,15 +48,6 @@ pub struct Access {
     pub redactor: Redactor,
 }
 
-/// Whether a sandbox that doesn't run is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// It is.
-    IfNeeded,
-    /// It is not: a command that only looks changes nothing.
-    Never,
-}
-
 /// The environment's own kubeconfig: `kubeconfig` in its directory.
 #[must_use]
 pub fn own_kubeconfig(environment: &Environment) -> PathBuf {
@@ -63,29 +55,20 @@ pub fn own_kubeconfig(environment: &Environment) -> PathBuf {
 }
 
 impl Access {
-    /// Goes to `place` and asks the cluster who it is. Nothing is written, and nothing ambient is consulted.
+    /// Goes to `place` and asks the cluster who it is. Nothing is written, and nothing ambient is consulted. A sandbox
+    /// is reached by its settings like any cluster.
     ///
     /// # Errors
-    /// When the sandbox cannot be started, or the cluster not be reached with what the kubeconfig says.
+    /// When the cluster cannot be reached with what the kubeconfig says.
     pub async fn open(
         place: &Place,
         environment: &Environment,
-        start: Start,
-        output: Output,
+        sandbox: Option<SandboxSettings>,
     ) -> Result<Self, Failure> {
         let mut mirrors = BTreeMap::new();
         let mut helm = None;
-        let entrance = match place {
-            Place::Sandbox(name) => {
-                let sandbox = sandbox::open(name)?;
-                let status = match start {
-                    Start::IfNeeded => {
-                        let options = sandbox.last_options().unwrap_or_default();
-                        sandbox::ensure_started(&sandbox, &options, output).await?.0
-                    }
-                    Start::Never => sandbox::running(&sandbox).await?,
-                };
-                let settings = sandbox.settings(&status)?;
+        let entrance = match (sandbox, place) {
+            (Some(settings), _) => {
                 mirrors.extend(settings.mirrors);
                 helm = Some(settings.helm_binary);
                 Entrance {
@@ -93,15 +76,13 @@ impl Access {
                     context: Some(settings.context),
                 }
             }
-            Place::Existing(Some(entrance)) => entrance.clone(),
-            Place::Existing(None) => Entrance {
+            (None, Place::Existing(Some(entrance))) => entrance.clone(),
+            (None, Place::Existing(None) | Place::Sandbox(_)) => Entrance {
                 kubeconfig: own_kubeconfig(environment),
                 context: None,
             },
         };
         let cancel = CancellationToken::new();
-        // Calls are not given up at the first signal: the engine lets them end for a moment and knows which it cut off, and
-        // so whether the lease may be given back. Children take longer than that, and are ended at once.
         let mut options = ConnectOptions::new(&entrance.kubeconfig);
         options.context.clone_from(&entrance.context);
         let words = Words::default();
@@ -202,7 +183,7 @@ impl Access {
         }
         options.cancel = self.cancel.clone();
         options.deadline = fence.map(|fence| {
-            let until: pipectl_adapters::helm::EffectDeadline =
+            let until: pipectl_adapters::EffectDeadline =
                 Arc::new(move || pipectl_process::boot_time().saturating_add(fence.remaining()));
             until
         });
@@ -253,22 +234,18 @@ impl SecretApi for Remembering {
     }
 }
 
-/// Looks at an environment live, step by step, changing nothing and starting nothing.
+/// Looks at an environment live, step by step, changing nothing.
 ///
 /// # Errors
-/// When its cluster cannot be reached, or another one answers.
+/// When another cluster answers than the environment's.
 pub async fn look(
-    environment: &Environment,
+    access: &Access,
+    place: &Place,
     state: &EnvironmentState,
     loaded: Option<&Loaded>,
     steps: &[Arc<dyn Step>],
-    output: Output,
 ) -> Result<Vec<Seen>, Failure> {
-    let Some(place) = Place::pinned(state.pins()) else {
-        return Err(super::environment::unknown(environment.name()));
-    };
-    let access = Access::open(&place, environment, Start::Never, output).await?;
-    access.fence(&place, Some(state)).await?;
+    access.fence(place, Some(state)).await?;
     let outputs = state
         .steps
         .iter()

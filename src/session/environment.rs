@@ -1,10 +1,22 @@
 //! Which environment a command works on, and its record on this machine.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use pipectl_state::{Environment, EnvironmentState, LeaseOptions, StateError, WaitListener};
+use pipectl_state::{
+    Body, Environment, EnvironmentState, Journal, Lease, LeaseOptions, LifePhase, RunId,
+    StateError, WaitListener,
+};
+use uuid::Uuid;
 
-use crate::cli::{exit::Exit, failure::Failure, output::Output};
+use super::{access::Access, place::Place};
+
+use crate::{exit::Exit, failure::Failure};
 
 /// Where records are kept.
 ///
@@ -73,7 +85,7 @@ pub fn meant(name: Option<&str>) -> Result<Environment, Failure> {
 /// When the record cannot be read.
 pub fn recorded(environment: &Environment) -> Result<Option<EnvironmentState>, Failure> {
     match environment.open_read_only() {
-        Ok((_, state)) if state.uid().is_none() => Ok(None),
+        Ok((_, state)) if state.uid().is_none() || state.phase() == LifePhase::Removed => Ok(None),
         Ok((_, state)) => Ok(Some(state)),
         Err(StateError::NoSuchEnvironment { .. }) => Ok(None),
         Err(error) => Err(state_failure(
@@ -85,12 +97,11 @@ pub fn recorded(environment: &Environment) -> Result<Option<EnvironmentState>, F
 }
 
 /// How the lease is taken: at once, or after waiting out a holder that shows no life, which is said.
-#[must_use]
-pub fn lease_options(output: Output) -> LeaseOptions {
-    let said = std::sync::atomic::AtomicBool::new(false);
-    let listener: WaitListener = std::sync::Arc::new(move |wait| {
-        if !said.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            output.note(format!(
+pub fn lease_options(say: impl Fn(String) + Send + Sync + 'static) -> LeaseOptions {
+    let said = AtomicBool::new(false);
+    let listener: WaitListener = Arc::new(move |wait| {
+        if !said.swap(true, Ordering::Relaxed) {
+            say(format!(
                 "waiting for {}, which shows no life, to lose the environment (at most {})",
                 wait.holder,
                 crate::engine::span(wait.at_most)
@@ -101,6 +112,59 @@ pub fn lease_options(output: Output) -> LeaseOptions {
         on_wait: Some(listener),
         ..LeaseOptions::default()
     }
+}
+
+/// An environment that this process may change: the lease is held, the record open, and the cluster the right one.
+pub struct Begun {
+    /// The record, open for writing.
+    pub journal: Journal,
+    /// The right to write.
+    pub lease: Lease,
+    /// The environment's UID.
+    pub uid: Uuid,
+}
+
+/// Takes the environment's lease and opens its record, creating the environment with `uid` where nothing is recorded of it. What
+/// somebody else recorded meanwhile counts: a record that now pins another place or cluster is refused.
+///
+/// # Errors
+/// When somebody else holds the environment, its record cannot be opened, or it is pinned elsewhere.
+pub async fn begin(
+    environment: &Environment,
+    place: &Place,
+    access: &Access,
+    uid: Uuid,
+    lease: LeaseOptions,
+) -> Result<Begun, Failure> {
+    let what = format!("environment {}", environment.name());
+    let failed = |error| state_failure("open the record of", &what, &error);
+    let lease = environment.lease(lease).await.map_err(failed)?;
+    let (journal, state) = environment.open(RunId::new(), &lease).map_err(failed)?;
+    let mut journal = journal.with_redactor(access.redactor.clone());
+    let living = state.uid().filter(|_| state.phase() != LifePhase::Removed);
+    let uid = match living {
+        Some(uid) => {
+            place.check(state.pins(), environment.name())?;
+            access.fence(place, Some(&state)).await?;
+            uid
+        }
+        None => {
+            let created = Body::EnvironmentCreated {
+                uid,
+                name: environment.name().to_owned(),
+                pipectl_version: env!("CARGO_PKG_VERSION").to_owned(),
+                pins: place.pins(&access.identity),
+            };
+            journal.append(vec![created]).await.map_err(failed)?;
+            uid
+        }
+    };
+    access.keep_kubeconfig(environment)?;
+    Ok(Begun {
+        journal,
+        lease,
+        uid,
+    })
 }
 
 /// A trouble with the state as the command's failure.
@@ -114,7 +178,7 @@ pub fn state_failure(doing: &str, resource: &str, error: &StateError) -> Failure
         }
         _ => Exit::Failed,
     };
-    Failure::Problem(Box::new(crate::cli::failure::Problem {
+    Failure::Problem(Box::new(crate::failure::Problem {
         exit,
         error: crate::engine::state_error(doing, resource, error),
     }))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pipectl_config::{Diagnostics, LoadOptions, Loaded, Override, Provider};
 
-use crate::cli::{args::PipelineArgs, exit::Exit, failure::Failure};
+use crate::{exit::Exit, failure::Failure};
 
 /// The blueprint that is taken when nothing is named.
 pub const DEFAULT_BLUEPRINT: &str = "streaming";
@@ -34,20 +34,33 @@ impl Origin {
     }
 }
 
-/// Loads the pipeline that the arguments name, with `--set` and `--sandbox` applied.
+/// What a command line says about the pipeline.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice<'a> {
+    /// A file.
+    pub file: Option<&'a Path>,
+    /// A blueprint.
+    pub blueprint: Option<&'a str>,
+    /// `PATH=VALUE` to set, in order.
+    pub set: &'a [String],
+    /// Whether the sandbox is the provider, whatever the file says.
+    pub sandbox: bool,
+}
+
+/// Loads the chosen pipeline.
 ///
 /// # Errors
 /// Everything that is wrong with the file, or an unknown blueprint, or a malformed `--set`.
-pub fn load(args: &PipelineArgs) -> Result<(Loaded, Origin), Failure> {
+pub fn load(choice: Choice<'_>) -> Result<(Loaded, Origin), Failure> {
     let options = LoadOptions {
-        overrides: args
+        overrides: choice
             .set
             .iter()
             .map(|text| Override::parse(text))
             .collect::<Result<_, _>>()?,
-        provider: args.sandbox.is_some().then_some(Provider::Sandbox),
+        provider: choice.sandbox.then_some(Provider::Sandbox),
     };
-    let origin = origin(args);
+    let origin = origin(choice);
     let loaded = match &origin {
         Origin::File(path) => pipectl_config::load_path(path, &options)?,
         Origin::Blueprint(name) => load_blueprint(name, &options)?,
@@ -55,10 +68,10 @@ pub fn load(args: &PipelineArgs) -> Result<(Loaded, Origin), Failure> {
     Ok((loaded, origin))
 }
 
-fn origin(args: &PipelineArgs) -> Origin {
-    match (&args.file, &args.blueprint) {
-        (Some(file), _) => Origin::File(file.clone()),
-        (None, Some(name)) => Origin::Blueprint(name.clone()),
+fn origin(choice: Choice<'_>) -> Origin {
+    match (choice.file, choice.blueprint) {
+        (Some(file), _) => Origin::File(file.to_owned()),
+        (None, Some(name)) => Origin::Blueprint(name.to_owned()),
         (None, None) if Path::new(DEFAULT_FILE).is_file() => Origin::File(DEFAULT_FILE.into()),
         (None, None) => Origin::Blueprint(DEFAULT_BLUEPRINT.to_owned()),
     }

@@ -6,7 +6,7 @@ use pipectl_config::{Loaded, Provider};
 use pipectl_stages::ports::objects::ClusterIdentity;
 use pipectl_state::Pins;
 
-use crate::cli::{exit::Exit, failure::Failure};
+use crate::{exit::Exit, failure::Failure};
 
 const PROVIDER: &str = "provider";
 const SANDBOX: &str = "sandbox";
@@ -98,6 +98,30 @@ impl Place {
             (Self::Sandbox(a), Self::Sandbox(b)) => a == b,
             (Self::Existing(_), Self::Existing(_)) => true,
             _ => false,
+        }
+    }
+
+    /// Refuses an environment that is pinned to another place than this one.
+    ///
+    /// # Errors
+    /// `CLI008` when it is.
+    pub fn check(&self, pins: &Pins, environment: &str) -> Result<(), Failure> {
+        match Self::pinned(pins) {
+            Some(pinned) if !pinned.same_as(self) => Err(Failure::problem(
+                Exit::Refused,
+                "CLI008",
+                "work on",
+                format!("environment {environment} in {self}"),
+                format!("it lives in {pinned}"),
+            )
+            .hint(format!(
+                "name the place it lives in{}, or give a new environment another name with --env",
+                match pinned.arguments() {
+                    arguments if arguments.is_empty() => arguments,
+                    arguments => format!(" ({})", arguments.trim()),
+                }
+            ))),
+            _ => Ok(()),
         }
     }
 

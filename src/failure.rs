@@ -4,7 +4,7 @@ use pipectl_config::Diagnostics;
 use pipectl_sandbox::SandboxError;
 use pipectl_stages::{PortError, PortErrorKind, StepError};
 
-use super::exit::Exit;
+use crate::exit::Exit;
 
 /// Why a command ended early.
 #[derive(Debug)]

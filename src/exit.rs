@@ -1,4 +1,4 @@
-//! Exit codes: part of the interface, documented in `docs/reference/exit-codes.md` and in `pipectl help`.
+//! Exit codes: part of the interface, documented in `docs/reference/cli.md` and in `pipectl --help`.
 
 use std::process::ExitCode;
 
