@@ -195,6 +195,6 @@ fn no_capacity(kind: &str, zone: &str) -> ApiError {
         "We currently do not have sufficient {kind} capacity in the Availability Zone you requested ({zone}). Our system will be \
          working on provisioning additional capacity."
     );
-    // A server's error by its status, but none that SDKs repeat for its code.
+    // HTTP 500, which SDKs repeat: users see it after their client's last attempt.
     ApiError::new("InsufficientInstanceCapacity", message).status(StatusCode::INTERNAL_SERVER_ERROR)
 }

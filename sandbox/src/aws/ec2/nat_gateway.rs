@@ -105,7 +105,7 @@ impl Resource for NatGateway {
             "natGatewayAddressSet": [{
                 "allocationId": self.allocation,
                 "associationId": self.association.as_ref().filter(|_| settled),
-                "networkInterfaceId": self.interface,
+                "networkInterfaceId": Some(&self.interface).filter(|id| !id.is_empty()),
                 "privateIp": self.private,
                 "publicIp": self.public,
                 "isPrimary": true,
@@ -213,22 +213,28 @@ fn make(scene: &mut Scene<'_>, params: Params<'_>) -> Result<String, ApiError> {
             .as_ref()
             .filter(|allocation| taken(allocation))
             .map(|allocation| {
-                let message = format!("Elastic IP address [{allocation}] is already associated");
+                let message = format!("Elastic IP address {allocation} is already associated");
                 ("Resource.AlreadyAssociated".to_owned(), message)
             })
     };
     let id = scene.core.ids.ec2("nat");
-    let interface = interface::create(
-        scene,
-        NewInterface {
-            subnet: subnet_id.clone(),
-            description: format!("Interface for NAT Gateway {id}"),
-            kind: "nat_gateway",
-            requester: Some(REQUESTER.to_owned()),
-            service: Some("amazon-aws"),
-            ..NewInterface::default()
-        },
-    )?;
+    let new = NewInterface {
+        subnet: subnet_id.clone(),
+        description: format!("Interface for NAT Gateway {id}"),
+        kind: "nat_gateway",
+        requester: Some(REQUESTER.to_owned()),
+        service: Some("amazon-aws"),
+        ..NewInterface::default()
+    };
+    let (interface, failure) = match interface::create(scene, new) {
+        Ok(interface) => (interface, failure),
+        Err(error) if error.code_for(None) == "InsufficientFreeAddressesInSubnet" => {
+            let message = "Subnet has insufficient free addresses to create this NAT gateway";
+            let code = "InsufficientFreeAddressesInSubnet".to_owned();
+            (String::new(), Some((code, message.to_owned())))
+        }
+        Err(error) => return Err(error),
+    };
     let association = match (&failure, &allocation) {
         (None, Some(allocation)) => address::associate(scene, allocation, &interface),
         _ => None,

@@ -129,3 +129,34 @@ fn an_address_serves_one_gateway() {
         "InvalidElasticIpID.NotFound"
     );
 }
+
+#[test]
+fn a_full_subnet_makes_it_fail_later() {
+    let (mut stage, vpc, _, address) = network(true);
+    let small = format!("VpcId={vpc}&CidrBlock=10.0.9.0/28");
+    let small = stage.ec2("CreateSubnet", &small).unwrap();
+    let small = small["subnet"]["subnetId"].as_str().unwrap().to_owned();
+    assert_eq!(free(&mut stage, &small), 11);
+    let ten = format!("SubnetId={small}&SecondaryPrivateIpAddressCount=10");
+    stage.ec2("CreateNetworkInterface", &ten).unwrap();
+    assert_eq!(free(&mut stage, &small), 0);
+    let more = stage.ec2_error("CreateNetworkInterface", &format!("SubnetId={small}"));
+    assert_eq!(more, "InsufficientFreeAddressesInSubnet");
+    let create = format!("SubnetId={small}&AllocationId={address}");
+    let nat = stage.ec2("CreateNatGateway", &create).unwrap();
+    let nat = nat["natGateway"]["natGatewayId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stage.pass(60);
+    assert_eq!(state(&mut stage, &nat), "failed");
+}
+
+fn free(stage: &mut Stage, subnet: &str) -> i64 {
+    let shown = stage
+        .ec2("DescribeSubnets", &format!("SubnetId.1={subnet}"))
+        .unwrap();
+    shown["subnetSet"][0]["availableIpAddressCount"]
+        .as_i64()
+        .unwrap()
+}
