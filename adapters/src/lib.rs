@@ -10,11 +10,13 @@
 //! | [`Redactor`] | | keeps the secret values of a run out of quoted words |
 //! | `aws` | networks, clusters, identity | comes with the provider `eks`; its place is `src/aws/` |
 
+mod deadline;
 pub mod helm;
 pub mod kubernetes;
 mod redact;
 pub mod secrets;
 
+pub use deadline::EffectDeadline;
 pub use redact::Redactor;
 
 /// One row of a code table: the stable code, what it means, what a person can do. For `pipectl explain`.

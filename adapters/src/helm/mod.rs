@@ -21,7 +21,8 @@ mod options;
 mod records;
 mod run;
 
+pub use crate::EffectDeadline;
 pub use adapter::HelmAdapter;
 pub use charts::ChartFile;
 pub use codes::CODES;
-pub use options::{EffectDeadline, HelmOptions};
+pub use options::HelmOptions;

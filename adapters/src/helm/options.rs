@@ -3,16 +3,11 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
 
-use crate::Redactor;
-
-/// Until when, on the clock of `pipectl_process::boot_time`, an effect may be under way: the lease's deadline.
-pub type EffectDeadline = Arc<dyn Fn() -> Duration + Send + Sync>;
+use crate::{EffectDeadline, Redactor};
 
 /// How Helm is run.
 #[derive(Clone)]

@@ -27,6 +27,9 @@ const GRACE: Duration = Duration::from_secs(3);
 /// The guard ends Helm at its bound; this is how much longer pipectl waits for the guard.
 const MARGIN: Duration = Duration::from_secs(8);
 
+/// How often the lease's deadline is told to the guard while Helm runs; a lease's term is many times as long.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
 /// Each Helm takes some 100 MB; more at once would be swapping rather than working.
 const AT_ONCE: usize = 3;
 
@@ -169,16 +172,31 @@ impl Runner {
                 format!("{}: {source}", home.display()),
             )
         })?;
-        let bound = self.bound(&run)?;
+        let (bound, effect) = (run.bound, run.effect);
+        let end = boot_time() + bound;
+        let deadline = self.deadline(effect, end)?;
         tracing::debug!(%what, bound_s = bound.as_secs(), "helm");
         let mut child = self
-            .command(run, bound)
+            .command(run, deadline)
             .spawn()
             .map_err(|source| self.not_spawned(&source))?;
         let (stdout, stderr) = (child.take_stdout(), child.take_stderr());
         let reading = async { tokio::join!(read(stdout), read(stderr)) };
+        let waiting = async {
+            loop {
+                tokio::select! {
+                    status = child.wait() => return status,
+                    () = tokio::time::sleep(TELL_EVERY), if effect => {
+                        // A lease that has run out leaves the deadline where it was: in the past.
+                        if let Ok(deadline) = self.deadline(effect, end) {
+                            child.prolong(deadline);
+                        }
+                    }
+                }
+            }
+        };
         let ended = async {
-            let (words, status) = tokio::join!(reading, child.wait());
+            let (words, status) = tokio::join!(reading, waiting);
             status.map(|status| (words, status))
         };
         // The guard keeps the bound; should the guard itself hang, waiting for it ends too.
@@ -202,7 +220,8 @@ impl Runner {
                 format!("`helm {what}`: {source}"),
             )),
             Some(Ok(Ok(((stdout, stderr), status)))) => {
-                self.judge(&what, bound, status, stdout, &stderr)
+                let ran_out = boot_time() < end;
+                self.judge(&what, bound, ran_out, status, stdout, &stderr)
             }
         }
     }
@@ -211,6 +230,7 @@ impl Runner {
         &self,
         what: &str,
         bound: Duration,
+        ran_out: bool,
         status: ExitStatus,
         stdout: Vec<u8>,
         stderr: &[u8],
@@ -219,6 +239,14 @@ impl Runner {
             return Ok(stdout);
         }
         if status.code() == Some(i32::from(DEADLINE_EXIT_CODE)) {
+            // Before the run's own bound only the lease ends it.
+            if ran_out {
+                return Err(error(
+                    Kind::Cancelled,
+                    codes::CANCELLED,
+                    format!("`helm {what}` was ended: the environment's lease has run out"),
+                ));
+            }
             return Err(timed_out(what, bound));
         }
         let said = self.options.redactor.cover(&last_lines(stderr));
@@ -237,26 +265,27 @@ impl Runner {
         ))
     }
 
-    /// The run's own bound, cut at the lease's deadline; a lease that has run out allows nothing.
-    fn bound(&self, run: &Run) -> Result<Duration, PortError> {
-        let Some(deadline) = self.options.deadline.as_ref().filter(|_| run.effect) else {
-            return Ok(run.bound);
+    /// When the run is ended by what is known now: at its own `end`, or when the lease runs out. A lease that has run
+    /// out allows nothing.
+    fn deadline(&self, effect: bool, end: Duration) -> Result<Duration, PortError> {
+        let Some(lease) = self.options.deadline.as_ref().filter(|_| effect) else {
+            return Ok(end);
         };
-        let left = deadline().saturating_sub(boot_time());
-        if left.is_zero() {
+        let deadline = lease();
+        if deadline <= boot_time() {
             return Err(error(
                 Kind::Cancelled,
                 codes::CANCELLED,
                 "the environment's lease has run out; nothing was changed",
             ));
         }
-        Ok(run.bound.min(left))
+        Ok(end.min(deadline))
     }
 
-    fn command(&self, run: Run, bound: Duration) -> GuardedCommand {
+    fn command(&self, run: Run, deadline: Duration) -> GuardedCommand {
         let mut command = GuardedCommand::new(&self.options.guard, &self.options.program)
             .args(run.arguments)
-            .deadline(boot_time() + bound)
+            .deadline(deadline)
             .grace(GRACE)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

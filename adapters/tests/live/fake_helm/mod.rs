@@ -52,6 +52,14 @@ pub const TESTS: &[crate::Plain] = &[
     ("fake_helm::a_lease_that_ran_out_starts_nothing", || {
         releases::lease_ran_out().boxed()
     }),
+    (
+        "fake_helm::heartbeats_prolong_a_run_beyond_its_first_deadline",
+        || releases::prolonged().boxed(),
+    ),
+    (
+        "fake_helm::a_lease_that_is_not_prolonged_ends_a_run",
+        || releases::not_prolonged().boxed(),
+    ),
     ("fake_helm::last_words_are_quoted_without_secrets", || {
         releases::last_words().boxed()
     }),

@@ -76,6 +76,33 @@ pub async fn lease_ran_out() {
     assert!(fake.order().is_empty());
 }
 
+pub async fn prolonged() {
+    let fake = Fake::new().await;
+    let left = leaves(&fake, &[record(1, "deployed", Some("env-1"))]);
+    fake.behave(&format!("sleep 6; {left}"));
+    // As under heartbeats: at any time, the lease counts for a little longer.
+    let deadline = || pipectl_process::boot_time() + Duration::from_secs(4);
+    let helm = fake.with(|options| options.deadline = Some(Arc::new(deadline)));
+    let release = helm.install(&fake.spec()).await.expect("installed");
+    assert_eq!(release.status, ReleaseStatus::Deployed);
+}
+
+pub async fn not_prolonged() {
+    let fake = Fake::new().await;
+    fake.behave("while :; do sleep 1; done");
+    let first = std::sync::OnceLock::new();
+    let deadline =
+        move || *first.get_or_init(|| pipectl_process::boot_time() + Duration::from_secs(3));
+    let helm = fake.with(|options| options.deadline = Some(Arc::new(deadline)));
+    let error = helm.install(&fake.spec()).await.expect_err("ended");
+    assert_eq!(
+        (error.kind, error.code.as_str()),
+        (PortErrorKind::Cancelled, "HLM009"),
+        "{error:?}"
+    );
+    gone(&fake.told("upgrade", "pid")[0]).await;
+}
+
 pub async fn last_words() {
     let fake = Fake::new().await;
     fake.behave("echo 'a warning' >&2; echo 'Error: bad password hunter2hunter2 (aHVudGVyMmh1bnRlcjI=)' >&2; exit 1");
