@@ -14,8 +14,8 @@ use serde_json::Value;
 
 /// Label of a release record: digest of chart and values.
 pub(super) const DIGEST_LABEL: &str = "pipectl.dev/digest";
-/// Label of a release record: whose release it is.
-pub(super) const ENVIRONMENT_LABEL: &str = "pipectl.dev/environment-uid";
+/// Label of a release record: whose release it is; the same as on every other object.
+pub(super) use pipectl_stages::objects::ownership::ENVIRONMENT_UID_LABEL as ENVIRONMENT_LABEL;
 
 /// Reads release records.
 pub(super) struct Records {

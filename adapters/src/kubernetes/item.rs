@@ -7,8 +7,7 @@ use kube::{Resource, core::ApiResource};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
-/// Who applies for pipectl.
-pub(super) const FIELD_MANAGER: &str = "pipectl";
+pub(super) use pipectl_stages::objects::ownership::FIELD_MANAGER;
 
 /// A watched object.
 #[derive(Debug, Clone)]
