@@ -163,6 +163,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "upgrade through a release that serves both versions and convert the objects, or take the environment down and bring it up anew",
     ),
     (
+        "STG013",
+        "What the pipeline has no place for any more was asked to go and is still there.",
+        "see the finalizers that hold it; once their controller lets go, run pipectl up again",
+    ),
+    (
         "VER001",
         "Everything is up, and a check of the verification saw something else than expected.",
         "see each failed check with what was expected and seen, and the command to look for yourself",

@@ -10,6 +10,7 @@
 )]
 
 pub mod blocks;
+pub mod cloud;
 pub mod cluster;
 pub mod codes;
 pub mod context;
@@ -43,4 +44,5 @@ pub use plan::{DOWN_STAGES, DownOptions, STAGES, UpOptions, down, rendered_objec
 pub use removal::{Removal, RemovalProgress};
 pub use step::{
     Change, Difference, Milestone, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts,
+    Wanted,
 };

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{context::StepContext, error::StepError};
+use crate::{context::StepContext, error::StepError, ports::objects::ObjectRef};
 
 /// Stable key of a step in the journal: `STAGE/NAME`, e.g. `kafka/cluster`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -195,6 +195,15 @@ impl Default for Timeouts {
     }
 }
 
+/// What a step wants to exist in the cluster, by address: nobody else may remove it while the step is in the graph.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Objects, whether the step makes them or uses them as they are.
+    pub objects: Vec<ObjectRef>,
+    /// Helm releases: namespace and name.
+    pub releases: Vec<(String, String)>,
+}
+
 /// The unit of work inside a stage: one resource, or one set that is applied together.
 ///
 /// The engine calls, in order: [`observe`](Step::observe), [`ensure`](Step::ensure) unless the observation is
@@ -230,6 +239,11 @@ pub trait Step: Send + Sync {
 
     /// Whether it works. Reads only.
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError>;
+
+    /// What it wants to exist in the cluster. Reads only; what is not known yet is left out.
+    async fn wants(&self, _cx: &StepContext) -> Result<Wanted, StepError> {
+        Ok(Wanted::default())
+    }
 
     /// What a plan shows: the differences that `ensure` would mend. Reads only.
     async fn diff(&self, cx: &StepContext) -> Result<Vec<Difference>, StepError> {

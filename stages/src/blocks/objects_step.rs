@@ -13,7 +13,7 @@ use crate::{
     health::{Health, judge},
     objects::{ObjectSet, OnForeign},
     ports::objects::ObjectRef,
-    step::{Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts},
+    step::{Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts, Wanted},
 };
 
 /// Code of "the cluster does not serve this kind yet".
@@ -174,6 +174,18 @@ impl<W: Wants + 'static> Step for ObjectsStep<W> {
                 },
                 count: Some((done, total)),
             },
+        })
+    }
+
+    async fn wants(&self, cx: &StepContext) -> Result<Wanted, StepError> {
+        let objects = match self.wants.objects(cx).await {
+            Ok(objects) => objects.iter().map(ObjectRef::of).collect(),
+            Err(error) if error.code == NOT_SERVED => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Wanted {
+            objects,
+            ..Wanted::default()
         })
     }
 

@@ -15,7 +15,9 @@ use crate::{
         objects::{Kind, ObjectRef, Selection},
         releases::{ChartRef, Release, ReleaseSpec, ReleaseStatus},
     },
-    step::{Change, Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts},
+    step::{
+        Change, Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts, Wanted,
+    },
 };
 
 /// Bound of one Helm call.
@@ -320,6 +322,17 @@ impl<W: WantsRelease + 'static> Step for ReleaseStep<W> {
                 Readiness::Ready(format!("{} {version}{more}", chart.name))
             }
             other => other.readiness(&at),
+        })
+    }
+
+    async fn wants(&self, _: &StepContext) -> Result<Wanted, StepError> {
+        let release = (
+            self.wants.namespace().to_owned(),
+            self.wants.name().to_owned(),
+        );
+        Ok(Wanted {
+            releases: vec![release],
+            ..Wanted::default()
         })
     }
 

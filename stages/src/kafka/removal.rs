@@ -77,27 +77,33 @@ impl Unwants for Topics {
     /// The topic operator takes its finalizer off once the topic is gone from Kafka. When no topic operator can come
     /// any more, nobody else will (strimzi#11901).
     async fn help(&self, cx: &StepContext, held: &Arc<Value>) -> Result<Option<String>, StepError> {
-        let held_by = finalizers(held);
-        if !held_by.iter().any(|finalizer| finalizer == TOPIC_FINALIZER)
-            || !operator_gone(cx, held).await?
-        {
-            return Ok(None);
-        }
-        let at = ObjectRef::of(held);
-        let strip = [TOPIC_FINALIZER.to_owned()];
-        cx.ports
-            .objects
-            .strip_finalizers(&at, uid(held), &strip)
-            .await
-            .map_err(|error| error.during("release", &at))?;
-        Ok(Some(format!(
-            "{at}: finalizer {TOPIC_FINALIZER} taken off, since its topic operator is gone"
-        )))
+        release(cx, held).await
     }
 
     fn gone(&self) -> String {
         "no topics left".to_owned()
     }
+}
+
+/// Takes the topic operator's finalizer off a topic that is being deleted when no topic operator can come any more;
+/// answers words when it did.
+pub(crate) async fn release(cx: &StepContext, held: &Value) -> Result<Option<String>, StepError> {
+    let held_by = finalizers(held);
+    if !held_by.iter().any(|finalizer| finalizer == TOPIC_FINALIZER)
+        || !operator_gone(cx, held).await?
+    {
+        return Ok(None);
+    }
+    let at = ObjectRef::of(held);
+    let strip = [TOPIC_FINALIZER.to_owned()];
+    cx.ports
+        .objects
+        .strip_finalizers(&at, uid(held), &strip)
+        .await
+        .map_err(|error| error.during("release", &at))?;
+    Ok(Some(format!(
+        "{at}: finalizer {TOPIC_FINALIZER} taken off, since its topic operator is gone"
+    )))
 }
 
 /// Whether no topic operator serves the topic, nor will: its entity operator is not there, and either its Kafka is

@@ -14,7 +14,7 @@ pub mod removal;
 pub mod set;
 mod together;
 
-pub(crate) use apply::{foreign, wait_gone};
+pub(crate) use apply::{check_cancelled, foreign, wait_gone};
 pub use digest::digest;
 pub use ownership::{Owner, owner};
 pub use records::{Record, Records};

@@ -153,7 +153,12 @@ pub(crate) fn definition_kind() -> Kind {
 /// objects make objects of the others.
 #[must_use]
 pub(crate) fn family(crd: &Value) -> String {
-    let group = crd["spec"]["group"].as_str().unwrap_or_default();
+    family_of(crd["spec"]["group"].as_str().unwrap_or_default())
+}
+
+/// The family of an API group.
+#[must_use]
+pub(crate) fn family_of(group: &str) -> String {
     let labels: Vec<&str> = group.rsplit('.').take(2).collect();
     labels.into_iter().rev().collect::<Vec<_>>().join(".")
 }

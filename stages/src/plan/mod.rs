@@ -3,7 +3,7 @@
 //! Rows stand in an order that never names a need before its step, so a cycle cannot be written; what runs when follows
 //! from the needs alone.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use pipectl_config::Loaded;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::{
     ports::objects::Kind,
     removal::Removal,
     spark_application, spark_operator,
-    step::{Need, Step, StepId},
+    step::{Need, Step},
     strimzi, verification, workloads,
     workloads::manifests::Manifests,
 };
@@ -65,12 +65,7 @@ pub fn up_with(loaded: &Loaded, options: UpOptions) -> Vec<Arc<dyn Step>> {
         .iter()
         .map(|step| Need::ready(step.id().clone()))
         .collect();
-    let mut known: BTreeSet<StepId> = steps.iter().map(|step| step.id().clone()).collect();
-    known.insert(verification::checks());
-    steps.push(environment::obsolete::step(
-        known,
-        vec![environment::settled()],
-    ));
+    steps.push(environment::obsolete::step(steps.clone()));
     if loaded.pipeline.spec.verification.enabled {
         steps.push(verification::step(loaded, everything, options.verify));
     }

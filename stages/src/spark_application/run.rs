@@ -22,7 +22,9 @@ use crate::{
         remaining,
     },
     ports::objects::{ApplyOptions, Kind, ObjectRef},
-    step::{Change, Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts},
+    step::{
+        Change, Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts, Wanted,
+    },
 };
 
 /// Label that the operator puts on the pods of an application.
@@ -280,6 +282,14 @@ impl Step for Run {
         .await?;
         let (record, _) = self.submit(cx, &cx.run).await?;
         Ok(self.outcome(change, record, &cx.run))
+    }
+
+    async fn wants(&self, cx: &StepContext) -> Result<Wanted, StepError> {
+        let (object, _) = self.wanted(cx);
+        Ok(Wanted {
+            objects: vec![self.at(&object)],
+            ..Wanted::default()
+        })
     }
 
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {

@@ -1,6 +1,7 @@
 //! The whole pipeline on the cluster in memory: up, again, changed, down, again.
 
 mod down;
+mod obsolete;
 mod render;
 mod up;
 mod verify;
