@@ -185,6 +185,7 @@ impl Access {
         options.deadline = fence.map(|fence| {
             let until: pipectl_adapters::EffectDeadline =
                 Arc::new(move || pipectl_process::boot_time().saturating_add(fence.remaining()));
+            self.kubernetes.fence_effects(until.clone());
             until
         });
         options.redactor = self.words.clone();
@@ -281,4 +282,13 @@ fn cache_directory() -> Result<PathBuf, Failure> {
             )
             .hint("set one of them")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_call_that_was_sent_under_the_lease_has_ended_when_the_next_holder_begins() {
+        let attempt = pipectl_adapters::kubernetes::CallBounds::default().attempt;
+        assert!(attempt <= pipectl_state::LeaseOptions::default().margin);
+    }
 }

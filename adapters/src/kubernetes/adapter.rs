@@ -15,8 +15,10 @@ use pipectl_stages::{
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
 
+use crate::EffectDeadline;
+
 use super::{
-    call::{self, Call, Transport},
+    call::{self, Call, Permit, Transport},
     codes,
     connect::ConnectOptions,
     discovery::{Discovery, Resource},
@@ -35,6 +37,7 @@ pub struct KubernetesAdapter {
     pub(super) discovery: Discovery,
     pub(super) watches: Watches,
     pub(super) fence: Fence,
+    deadline: std::sync::RwLock<Option<EffectDeadline>>,
     server: String,
     ca_sha256: String,
     kubeconfig: std::path::PathBuf,
@@ -74,6 +77,7 @@ impl KubernetesAdapter {
             ),
             transport,
             fence: Fence::new(),
+            deadline: std::sync::RwLock::new(None),
             server,
             ca_sha256,
             kubeconfig: options.kubeconfig.clone(),
@@ -156,15 +160,64 @@ impl KubernetesAdapter {
         Ok((resource, path))
     }
 
-    /// Sends a change. A connection that broke puts the identity in doubt.
+    /// Sends a change. Each attempt needs a lease that still counts. A connection that broke puts the identity in doubt,
+    /// and the change is repeated only to a cluster that has shown again who it is.
     pub(super) async fn change(&self, call: &Call) -> Result<Bytes, Failure> {
-        let answer = self.transport.send(call).await;
-        if let Err(failure) = &answer
-            && failure.is(PortErrorKind::Unreachable)
-        {
+        let permit = ChangePermit {
+            adapter: self,
+            call,
+        };
+        let answer = self.transport.send_if(call, &permit).await;
+        if answer.as_ref().is_err_and(Failure::broke_the_connection) {
             self.fence.doubt();
         }
         answer
+    }
+
+    /// From now on a change is sent only while `deadline` is ahead. The lease is taken after the connection is made,
+    /// since its place in the environment is known only then.
+    pub fn fence_effects(&self, deadline: EffectDeadline) {
+        *self
+            .deadline
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(deadline);
+    }
+
+    fn lease_counts(&self, call: &Call) -> Result<(), PortError> {
+        let deadline = self
+            .deadline
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        match deadline {
+            Some(deadline) if deadline() <= pipectl_process::boot_time() => Err(errors::error(
+                PortErrorKind::Cancelled,
+                codes::CANCELLED,
+                format!(
+                    "the environment's lease has run out; {} {} was not sent",
+                    call.method, call.path
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a change needs before each of its attempts.
+struct ChangePermit<'a> {
+    adapter: &'a KubernetesAdapter,
+    call: &'a Call,
+}
+
+#[async_trait]
+impl Permit for ChangePermit<'_> {
+    async fn ask(&self, before: Option<&Failure>) -> Result<(), PortError> {
+        if before.is_some_and(Failure::broke_the_connection) {
+            self.adapter.fence.doubt();
+            self.adapter.verify().await?;
+        }
+        // Asked last, since the look at the identity takes its time.
+        self.adapter.lease_counts(self.call)
     }
 }
 
@@ -301,6 +354,11 @@ impl ObjectApi for KubernetesAdapter {
             call::JSON,
             Bytes::from(options.to_string()),
         );
+        // Another object of the same name stays one.
+        let call = match uid {
+            Some(_) => call.unless_conflict(),
+            None => call,
+        };
         match self.change(&call).await {
             Ok(_) => Ok(Deletion::Accepted),
             Err(failure) if failure.is(PortErrorKind::NotFound) => Ok(Deletion::Absent),

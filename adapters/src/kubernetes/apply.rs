@@ -29,7 +29,9 @@ impl KubernetesAdapter {
         let mut resource = self.resolve(&kind).await?;
         let asked = Instant::now();
         let mut patch = patch_of(&resource, object, options)?;
-        let mut answer = self.change(&patch.clone().unless_unexplained()).await;
+        let mut answer = self
+            .try_apply(&patch.clone().unless_unexplained(), options)
+            .await;
         if let Err(failure) = &answer
             && failure.is(PortErrorKind::NotServed)
         {
@@ -39,7 +41,9 @@ impl KubernetesAdapter {
                 .await?
                 .ok_or_else(|| not_served(&kind))?;
             patch = patch_of(&resource, object, options)?;
-            answer = self.change(&patch.clone().unless_unexplained()).await;
+            answer = self
+                .try_apply(&patch.clone().unless_unexplained(), options)
+                .await;
         }
         if let Err(failure) = &answer
             && failure.unexplained
@@ -51,7 +55,7 @@ impl KubernetesAdapter {
                 self.renew_managed_fields(&resource, object).await?;
             }
             // The object is well: so it is the server's own trouble, which may pass.
-            answer = self.change(&patch).await;
+            answer = self.try_apply(&patch, options).await;
         }
         let mut kept: Value = serde_json::from_slice(&answer?).map_err(|source| {
             errors::error(
@@ -65,6 +69,15 @@ impl KubernetesAdapter {
             self.watches.note_applied(&resource, &kept);
         }
         Ok(kept)
+    }
+
+    /// A dry run changes nothing, so no fence is asked.
+    async fn try_apply(&self, patch: &Call, options: ApplyOptions) -> Result<Bytes, Failure> {
+        if options.dry_run {
+            self.transport.send(patch).await
+        } else {
+            self.change(patch).await
+        }
     }
 
     /// Server-side apply answers a field that the schema does not know with a 500 without a reason, like any Go error

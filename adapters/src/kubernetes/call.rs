@@ -5,12 +5,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::BodyExt;
 use kube::{Client, client::Body};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use pipectl_stages::error::PortErrorKind as Kind;
+use pipectl_stages::error::{PortError, PortErrorKind as Kind};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,8 @@ pub(super) fn escape(text: &str) -> String {
 pub struct CallBounds {
     /// The whole call with all its repetitions.
     pub total: Duration,
-    /// One attempt; longer than the API server's own bound for webhooks (30 s at most) makes no sense within `total`.
+    /// One attempt. A change that was sent just before the lease ran out must have ended when the next holder begins,
+    /// so this is no longer than the lease's margin (15 s).
     pub attempt: Duration,
     /// Attempts altogether, the first one included.
     pub attempts: u32,
@@ -62,7 +64,7 @@ impl Default for CallBounds {
     fn default() -> Self {
         Self {
             total: Duration::from_secs(30),
-            attempt: Duration::from_secs(20),
+            attempt: Duration::from_secs(15),
             attempts: 6,
             first_pause: Duration::from_millis(100),
         }
@@ -78,6 +80,8 @@ pub(super) struct Call {
     pub content: Option<(&'static str, Bytes)>,
     /// Whether a 500 without a reason is repeated like any other trouble of the server, or left to the caller.
     pub repeats_unexplained: bool,
+    /// Whether a conflict is the server's race and repeated, or what a precondition of the call says.
+    pub repeats_conflicts: bool,
 }
 
 impl Call {
@@ -88,6 +92,7 @@ impl Call {
             accept: JSON,
             content: None,
             repeats_unexplained: true,
+            repeats_conflicts: true,
         }
     }
 
@@ -103,13 +108,37 @@ impl Call {
             accept: JSON,
             content: Some((kind, body)),
             repeats_unexplained: true,
+            repeats_conflicts: true,
         }
+    }
+
+    /// A conflict comes back after the first attempt: the call has a precondition that no repetition makes true.
+    pub fn unless_conflict(mut self) -> Self {
+        self.repeats_conflicts = false;
+        self
     }
 
     /// A 500 without a reason comes back after the first attempt.
     pub fn unless_unexplained(mut self) -> Self {
         self.repeats_unexplained = false;
         self
+    }
+}
+
+/// Is asked before every attempt of a call whether it may be sent.
+#[async_trait]
+pub(super) trait Permit: Send + Sync {
+    /// `before` is why the attempt before failed, where there was one. What is refused is not sent.
+    async fn ask(&self, before: Option<&Failure>) -> Result<(), PortError>;
+}
+
+/// A call that changes nothing.
+struct Always;
+
+#[async_trait]
+impl Permit for Always {
+    async fn ask(&self, _: Option<&Failure>) -> Result<(), PortError> {
+        Ok(())
     }
 }
 
@@ -137,6 +166,11 @@ impl Transport {
 
     /// The answer's body, after as many attempts as the bounds allow. Ends at once when the run is cancelled.
     pub async fn send(&self, call: &Call) -> Result<Bytes, Failure> {
+        self.send_if(call, &Always).await
+    }
+
+    /// As [`Self::send`], with the permit's leave before every attempt.
+    pub async fn send_if(&self, call: &Call, permit: &dyn Permit) -> Result<Bytes, Failure> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Failure::new(
@@ -144,18 +178,20 @@ impl Transport {
                 codes::CANCELLED,
                 format!("{} {} was given up", call.method, call.path),
             )),
-            answer = self.repeat(call) => answer.map_err(|mut failure| {
+            answer = self.repeat(call, permit) => answer.map_err(|mut failure| {
                 failure.error.cause = self.redactor.cover(&failure.error.cause);
                 failure
             }),
         }
     }
 
-    async fn repeat(&self, call: &Call) -> Result<Bytes, Failure> {
+    async fn repeat(&self, call: &Call, permit: &dyn Permit) -> Result<Bytes, Failure> {
         let end = Instant::now() + self.bounds.total;
         let mut pause = self.bounds.first_pause;
         let mut attempt = 1;
+        let mut before = None;
         loop {
+            permit.ask(before.as_ref()).await?;
             let bound = self
                 .bounds
                 .attempt
@@ -175,7 +211,8 @@ impl Transport {
                 ),
             };
             let wait = failure.retry_after.unwrap_or_else(|| jittered(pause));
-            let left_to_caller = failure.unexplained && !call.repeats_unexplained;
+            let left_to_caller = (failure.unexplained && !call.repeats_unexplained)
+                || (failure.is(Kind::Conflict) && !call.repeats_conflicts);
             if !failure.transient
                 || left_to_caller
                 || attempt >= self.bounds.attempts
@@ -190,6 +227,7 @@ impl Transport {
             tokio::time::sleep(wait).await;
             attempt += 1;
             pause = (pause * 2).min(Duration::from_secs(2));
+            before = Some(failure);
         }
     }
 

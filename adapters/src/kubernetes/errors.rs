@@ -51,8 +51,26 @@ impl Failure {
         }
     }
 
+    /// Nobody answered on this connection, or not in time: who answers on the next one is not known.
+    pub(super) fn broke_the_connection(&self) -> bool {
+        self.status.is_none() && (self.is(Kind::Unreachable) || self.is(Kind::Timeout))
+    }
+
     pub(super) fn is(&self, kind: Kind) -> bool {
         self.error.kind == kind
+    }
+}
+
+/// What was not even sent.
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self {
+            error,
+            transient: false,
+            retry_after: None,
+            status: None,
+            unexplained: false,
+        }
     }
 }
 

@@ -128,8 +128,11 @@ impl Fence {
         ))
     }
 
-    /// How long the lease still counts.
+    /// How long the lease still counts; nothing once it was lost, whatever its deadline was.
     pub fn remaining(&self) -> Duration {
+        if self.shared.lost.load(Ordering::Acquire) {
+            return Duration::ZERO;
+        }
         self.deadline().since(self.clock.now())
     }
 

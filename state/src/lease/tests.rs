@@ -336,6 +336,7 @@ async fn a_lease_that_another_machine_took_is_lost() {
     assert_eq!(error.code(), "STA021");
     assert!(error.to_string().contains("elsewhere"), "{error}");
     assert_eq!(fence.check().expect_err("lost").code(), "STA021");
+    assert_eq!(fence.remaining(), Duration::ZERO);
     assert_eq!(lease.release().expect_err("not ours").code(), "STA021");
     assert_eq!(
         LeaseRecord::read(&path)

@@ -79,6 +79,74 @@ async fn a_cluster_that_was_replaced_behind_a_broken_connection_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_broken_change_is_repeated_only_to_the_same_cluster() {
+    let fake = Fake::new();
+    let adapter = fake.pinned().await;
+    fake.answers(Method::PATCH, PATH, vec![Reply::Broken]);
+    fake.on(|asked| {
+        (asked.path == "/api/v1/namespaces/kube-system")
+            .then(|| Reply::Json(200, json!({"metadata": {"uid": "replaced"}})))
+    });
+    let error = adapter
+        .apply(&wanted(), ApplyOptions::default())
+        .await
+        .unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::Foreign, "K8S021"));
+    assert_eq!(fake.count(&Method::PATCH, PATH, ""), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_after_the_lease_not_even_again() {
+    let now = pipectl_process::boot_time;
+    let far = move || now() + std::time::Duration::from_secs(3600);
+    // What the lease says each time it is asked, and how often the change is sent.
+    for (answers, sent) in [(vec![false], 0), (vec![true, false], 1)] {
+        let fake = Fake::new();
+        let adapter = fake.pinned().await;
+        fake.on(|asked| {
+            (asked.method == Method::PATCH).then(|| {
+                Reply::Json(
+                    503,
+                    status(503, "ServiceUnavailable", serde_json::Value::Null),
+                )
+            })
+        });
+        let answers = std::sync::Mutex::new(answers.into_iter());
+        adapter.fence_effects(std::sync::Arc::new(move || {
+            match answers.lock().unwrap().next() {
+                Some(true) => far(),
+                _ => now(),
+            }
+        }));
+        let error = adapter
+            .apply(&wanted(), ApplyOptions::default())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, Kind::Cancelled, "{error:?}");
+        assert_eq!(fake.count(&Method::PATCH, PATH, ""), sent);
+        // Looking is always allowed.
+        adapter.get(&address()).await.map(drop).unwrap_or_default();
+        assert_eq!(fake.count(&Method::GET, PATH, ""), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_precondition_that_fails_is_not_tried_again() {
+    let fake = Fake::new();
+    fake.on(|asked| {
+        (asked.method == Method::DELETE)
+            .then(|| Reply::Json(409, status(409, "Conflict", serde_json::Value::Null)))
+    });
+    let adapter = fake.pinned().await;
+    let error = adapter.delete(&address(), Some("old")).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Conflict);
+    assert_eq!(fake.count(&Method::DELETE, PATH, ""), 1);
+    // Without one it is the server's own race.
+    adapter.delete(&address(), None).await.unwrap_err();
+    assert!(fake.count(&Method::DELETE, PATH, "") > 2);
+}
+
+#[tokio::test]
 async fn apply_is_server_side_strict_and_ours() {
     let fake = Fake::new();
     fake.on(|asked| (asked.method == Method::PATCH).then(|| Reply::Json(200, object("a", 5))));
