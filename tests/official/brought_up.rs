@@ -1,5 +1,8 @@
 //! The whole blueprint, on a sandbox whose charts hold the official definitions.
 
+use std::path::Path;
+
+use pipectl_adapters::kubernetes::KubernetesAdapter;
 use pipectl_stages::ports::objects::{Kind, ObjectApi, ObjectRef};
 use serde_json::Value;
 
@@ -9,17 +12,29 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_blueprint_comes_up_and_goes_with_the_definitions_of_strimzi_0_47_0() {
-    up_and_down(&RELEASES[1]).await;
+async fn the_blueprint_comes_up_with_the_definitions_of_strimzi_0_47_0() {
+    let Some(reference) = reference() else { return };
+    let (temporary, _) = brought_up(&reference, &RELEASES[1]).await;
+    temporary.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_blueprint_comes_up_and_goes_with_the_definitions_of_strimzi_1_2_0() {
-    up_and_down(&RELEASES[2]).await;
+    let Some(reference) = reference() else { return };
+    let (temporary, api) = brought_up(&reference, &RELEASES[2]).await;
+    temporary.succeeds(&["down", "--yes", "streaming"]);
+    let (served, _) = api.all_served().await.unwrap();
+    let left = |group: &str| {
+        served
+            .iter()
+            .any(|served| served.kind.group.ends_with(group))
+    };
+    assert!(!left("strimzi.io") && !left("sparkoperator.k8s.io"));
+    temporary.end().await;
 }
 
-async fn up_and_down(release: &Release) {
-    let Some(reference) = reference() else { return };
+/// A sandbox with the official definitions in its charts, the blueprint brought up and verified in it.
+async fn brought_up(reference: &Path, release: &Release) -> (Temporary, KubernetesAdapter) {
     let temporary = Temporary::new("brought-up");
     let crds = reference.to_str().unwrap();
     temporary.succeeds(&["sandbox", "start", "--name", "brought-up", "--crds", crds]);
@@ -36,7 +51,7 @@ async fn up_and_down(release: &Release) {
 
     let api = temporary.connect().await;
     // Ours know nothing of bridges: so these are the official ones, whole and established.
-    for official in definitions(&reference, &format!("strimzi-{}", release.strimzi)) {
+    for official in definitions(reference, &format!("strimzi-{}", release.strimzi)) {
         let live = api.get(&ObjectRef::of(&official)).await.unwrap().unwrap();
         assert_eq!(
             versions(&live),
@@ -56,16 +71,7 @@ async fn up_and_down(release: &Release) {
         format!("kafka.strimzi.io/{}", release.api)
     );
     assert_eq!(live["status"]["kafkaVersion"], release.kafka);
-
-    temporary.succeeds(&["down", "--yes", "streaming"]);
-    let (served, _) = api.all_served().await.unwrap();
-    let left = |group: &str| {
-        served
-            .iter()
-            .any(|served| served.kind.group.ends_with(group))
-    };
-    assert!(!left("strimzi.io") && !left("sparkoperator.k8s.io"));
-    temporary.end().await;
+    (temporary, api)
 }
 
 /// Names of the versions of a definition with their schemas' size, which tells the official ones from ours.
