@@ -10,7 +10,6 @@
 )]
 
 pub mod blocks;
-pub mod cloud;
 pub mod cluster;
 pub mod codes;
 pub mod context;
