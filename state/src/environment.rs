@@ -1,6 +1,6 @@
 //! Environments as directories: `ROOT/environments/NAME/`, and where finished ones go.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -139,13 +139,15 @@ impl Environment {
     }
 
     /// After a complete `down`: moves the directory to `ROOT/history/`, where its runs can still be read, and gives
-    /// the lease back. The name is free then. Returns where it went.
+    /// the lease back. The name is free then. Credentials do not go along: the way to the cluster is removed first.
+    /// Returns where it went.
     ///
     /// # Errors
-    /// That it cannot be moved.
+    /// That it cannot be moved, or its credentials not be removed.
     pub fn archive(&self, lease: Lease) -> Result<PathBuf, StateError> {
         let history = self.root.join("history");
         make_directory(&history)?;
+        self.remove_kubeconfig()?;
         // A version 7 UUID sorts by time, so the history of one name reads in order.
         let place = history.join(format!("{}-{}", self.name, RunId::new()));
         std::fs::rename(&self.directory, &place)
@@ -155,6 +157,28 @@ impl Environment {
         lease.release_in(&place)?;
         Ok(place)
     }
+
+    /// Removes the environment's own kubeconfig, and what a killed run may have left of writing it.
+    fn remove_kubeconfig(&self) -> Result<(), StateError> {
+        let failed = |error| StateError::from_io("remove the kubeconfig", &self.directory, error);
+        for entry in std::fs::read_dir(&self.directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if is_kubeconfig(&entry.file_name()) {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `kubeconfig`, and the `.kubeconfig.PID` from which it is renamed.
+fn is_kubeconfig(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| {
+        name == "kubeconfig"
+            || name
+                .strip_prefix(".kubeconfig.")
+                .is_some_and(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 /// The environments of which something is recorded under `root`, by name. None at all is no error.

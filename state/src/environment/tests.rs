@@ -27,12 +27,21 @@ async fn a_finished_environment_goes_to_the_history_and_its_name_is_free() {
     let journal = up(&environment, run_id(1), &lease).await;
     let text = std::fs::read(journal.location()).expect("there");
     drop(journal);
+    for credentials in ["kubeconfig", ".kubeconfig.4711"] {
+        std::fs::write(environment.directory().join(credentials), "token").expect("written");
+    }
     let place = environment.archive(lease).expect("moved");
     assert!(place.starts_with(root.path().join("history")));
     assert_eq!(
         std::fs::read(journal_file(&place)).expect("it can still be read"),
         text
     );
+    let kept = std::fs::read_dir(&place).expect("readable");
+    let kept = kept.map(|entry| entry.expect("readable").file_name());
+    let credentials: Vec<_> = kept
+        .filter(|name| name.to_string_lossy().contains("kubeconfig"))
+        .collect();
+    assert!(credentials.is_empty(), "{credentials:?}");
     assert!(!environment.exists());
     assert_eq!(list_environments(root.path()).expect("listed"), []);
     let record = LeaseRecord::read(&place).expect("readable").expect("there");
