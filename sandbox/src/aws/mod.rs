@@ -44,7 +44,7 @@
 //!   reads by identifier, `scene.listed(created)` for lists.
 //! - `scene.emit(Effect)` asks for something outside the graph (a control plane). The answer comes through a method of [`Aws`] that the
 //!   service adds: `self.cloud.change(|world| world.on(&place, now, |scene| ...))`.
-//! - Replies are trees for every protocol; see [`Handler`](service::Handler). Errors: `ApiError::new(code, message)`, HTTP 400
+//! - Replies are trees for every protocol; see `service::Handler`. Errors: `ApiError::new(code, message)`, HTTP 400
 //!   unless `.status(...)` says otherwise, `.field(...)` for members of JSON errors.
 //! - Each behaviour gets a row in `FIDELITY.md` with its source and its test.
 

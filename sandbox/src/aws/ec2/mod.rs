@@ -31,6 +31,8 @@ pub(crate) mod vpc;
 mod zone;
 
 #[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -25,6 +25,12 @@ pub struct AwsFaultRule {
     /// So many suffer after that; all when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
+    /// Of those that would suffer, so many in a hundred do; all when absent. Which ones, `seed` decides: the first, second, ... that
+    /// fits fares the same in every run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
+    /// For `percent`.
+    pub seed: u64,
     /// What happens.
     pub effect: AwsFaultEffect,
     /// How many have suffered so far; reported, ignored when a rule is set.
@@ -121,9 +127,19 @@ fn same(wanted: Option<&str>, found: &str) -> bool {
 impl AwsFaultRule {
     fn strikes(&mut self) -> bool {
         self.seen = self.seen.saturating_add(1);
-        let now = self.seen > self.skip && self.count.is_none_or(|count| self.hits < count);
+        let now = self.seen > self.skip
+            && self.count.is_none_or(|count| self.hits < count)
+            && self.percent.is_none_or(|percent| self.draw() < percent);
         self.hits += u32::from(now);
         now
+    }
+
+    /// A number from 0 to 99 that depends on the seed and on how many fitted so far.
+    fn draw(&self) -> u8 {
+        let text = format!("{}/{}", self.seed, self.seen);
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        let bytes = [digest.as_ref()[0], digest.as_ref()[1]];
+        u8::try_from(u16::from_be_bytes(bytes) % 100).unwrap_or(0)
     }
 
     fn is_of_instances(&self) -> bool {
@@ -216,6 +232,25 @@ mod tests {
             .collect();
         assert_eq!(struck, [false, true, true, false, false]);
         assert_eq!(faults.judge("eks", "CreateCluster"), Verdict::default());
+    }
+
+    #[test]
+    fn a_seed_fixes_who_suffers() {
+        let struck = |seed| {
+            let mut faults = Faults::default();
+            faults.set(vec![AwsFaultRule {
+                percent: Some(30),
+                seed,
+                effect: AwsFaultEffect::Throttle,
+                ..AwsFaultRule::default()
+            }]);
+            let calls = (0..200).map(|_| faults.judge("ec2", "CreateVpc").effect.is_some());
+            calls.collect::<Vec<bool>>()
+        };
+        assert_eq!(struck(1), struck(1));
+        assert_ne!(struck(1), struck(2));
+        let hits = struck(3).into_iter().filter(|hit| *hit).count();
+        assert!((30..90).contains(&hits), "{hits}");
     }
 
     #[test]

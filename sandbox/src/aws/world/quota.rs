@@ -46,7 +46,7 @@ impl Scene<'_> {
             QUOTAS
                 .iter()
                 .find(|quota| quota.code == code)
-                .map(|q| q.default)
+                .map(Quota::value)
         };
         let value = granted.or_else(default).unwrap_or(f64::MAX);
         #[expect(
