@@ -11,6 +11,7 @@ use std::process::ExitCode;
 #[cfg(feature = "aws")]
 use pipectl_sandbox::aws::AwsSettings;
 use pipectl_sandbox::{Sandbox, SandboxError, StartOptions, shell_exports, supervise};
+#[cfg(feature = "aws")]
 use tokio_util::sync::CancellationToken;
 
 const USAGE: &str = "pipectl-sandbox install|start|stop|status|env|reset|counters|faults [JSON] [--name N] [--nodes N] [--api-port P]
