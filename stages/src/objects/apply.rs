@@ -8,9 +8,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     order::{WAVES, wave},
-    ownership::{key, terminating, uid},
+    ownership::{Owner, key, mark, owner, terminating, uid},
     records::{Record, Records},
-    set::{ObjectSet, Standing, Wanted, owned_without_secrets},
+    set::{ObjectSet, OnForeign, Standing, Wanted, owned_without_secrets},
     together::together,
 };
 use crate::{
@@ -184,7 +184,16 @@ async fn ensure_one(
         Standing::Absent | Standing::Missing | Standing::Foreign(_) => None,
     };
     check_cancelled(cx)?;
-    match apply_when_served(cx, &wanted.object).await {
+    // From here on the write names whom it means: what came under this name since the look is somebody else's.
+    let claimed = match live {
+        None if is_namespace(&wanted.at) => match claim(cx, wanted).await? {
+            Claim::Made(uid) => Some(uid),
+            Claim::Brought(record) => return Ok((record, Change::Unchanged)),
+        },
+        None => None,
+        Some(live) => Some(uid(live).to_owned()),
+    };
+    match apply_when_served(cx, &wanted.object, claimed.as_deref()).await {
         Ok(answer) => {
             let change = match live {
                 None => Change::Created,
@@ -198,10 +207,76 @@ async fn ensure_one(
             };
             Ok((record(&answer, &wanted.want), change))
         }
+        Err(error)
+            if matches!(error.kind, PortErrorKind::Invalid | PortErrorKind::Conflict)
+                && taken(cx, &wanted.at, claimed.as_deref()).await? =>
+        {
+            Err(refused(error, &wanted.at).with_retry(Retry::Soon))
+        }
         Err(error) if error.kind == PortErrorKind::Invalid && live.is_some() => {
             replace_or_explain(cx, wanted, live.map_or("", uid), error).await
         }
         Err(error) => Err(refused(error, &wanted.at)),
+    }
+}
+
+fn is_namespace(at: &ObjectRef) -> bool {
+    at.kind.group.is_empty() && at.kind.kind == "Namespace"
+}
+
+/// What asking for a free name gave.
+enum Claim {
+    /// It is ours, with this UID.
+    Made(String),
+    /// Somebody else was faster, and theirs is used as it is.
+    Brought(Record),
+}
+
+/// Takes the name of a namespace, in one call that fails when somebody else has it. An apply would put our labels on
+/// theirs, and with the labels it would go when ours go. Only the marks are made so: they are ours for as long as it
+/// lives, while everything else must be able to leave with a later apply.
+async fn claim(cx: &StepContext, wanted: &Wanted) -> Result<Claim, StepError> {
+    let at = &wanted.at;
+    let mut marks = json!({
+        "apiVersion": at.kind.api_version(),
+        "kind": at.kind.kind,
+        "metadata": {"name": at.name},
+    });
+    mark(&mut marks, &cx.environment, &cx.step);
+    match cx.ports.objects.create(&marks).await {
+        Ok(made) => Ok(Claim::Made(uid(&made).to_owned())),
+        Err(error) if error.kind == PortErrorKind::AlreadyExists => {
+            let live = cx.ports.objects.get(at).await;
+            let live = live.map_err(|error| error.during("read", at))?;
+            let Some(live) = live else {
+                return Err(refused(error, at).with_retry(Retry::Soon));
+            };
+            match owner(&live, &cx.environment) {
+                Owner::Ours => Ok(Claim::Made(uid(&live).to_owned())),
+                Owner::Unmarked if wanted.on_foreign != OnForeign::Refuse => {
+                    Ok(Claim::Brought(Record::of_brought(at, &live)))
+                }
+                other => Err(foreign(at, &other.words())),
+            }
+        }
+        Err(error) => Err(refused(error, at)),
+    }
+}
+
+/// Whether another object has the name than the one that was meant (`None`: none at all). An error when that is
+/// somebody else's.
+async fn taken(cx: &StepContext, at: &ObjectRef, meant: Option<&str>) -> Result<bool, StepError> {
+    let live = cx.ports.objects.get(at).await;
+    let live = live.map_err(|error| error.during("read", at))?;
+    let Some(live) = live else {
+        return Ok(meant.is_some());
+    };
+    if meant == Some(uid(&live)) {
+        return Ok(false);
+    }
+    match owner(&live, &cx.environment) {
+        Owner::Ours => Ok(true),
+        other => Err(foreign(at, &other.words())),
     }
 }
 
@@ -231,13 +306,25 @@ fn refused(error: PortError, at: &ObjectRef) -> StepError {
     error
 }
 
-/// Applies; a kind whose definition was applied a moment ago may take a moment to be served.
-async fn apply_when_served(cx: &StepContext, object: &Value) -> Result<Value, PortError> {
+/// Applies, to the object of this UID where one is given; a kind whose definition was applied a moment ago may take a
+/// moment to be served. The API refuses an apply whose UID is not the live object's: as invalid, or as a conflict when
+/// there is none (kubernetes/kubernetes#127625).
+async fn apply_when_served(
+    cx: &StepContext,
+    object: &Value,
+    uid: Option<&str>,
+) -> Result<Value, PortError> {
     let options = ApplyOptions {
-        // The object is ours: what others changed of the fields we declare is taken back, as the plan has shown.
-        force: true,
+        // An object of ours: what others changed of the fields we declare is taken back, as the plan has shown. Where
+        // none was, there is nothing to take, except from somebody who was faster.
+        force: uid.is_some(),
         dry_run: false,
     };
+    let mut object = object.clone();
+    if let Some(uid) = uid {
+        object["metadata"]["uid"] = json!(uid);
+    }
+    let object = &object;
     let deadline = Instant::now() + SERVED_WITHIN;
     loop {
         match cx.ports.objects.apply(object, options).await {
@@ -292,7 +379,7 @@ async fn replace_or_explain(
         .await
         .map_err(|error| error.during("delete", at))?;
     wait_gone(cx, at).await?;
-    let answer = apply_when_served(cx, &wanted.object)
+    let answer = apply_when_served(cx, &wanted.object, None)
         .await
         .map_err(|error| refused(error, at))?;
     Ok((record(&answer, &wanted.want), Change::Replaced))
@@ -306,7 +393,7 @@ fn replaceable(at: &ObjectRef) -> bool {
     )
 }
 
-/// Waits, bounded, until an object that is being deleted is gone.
+/// Waits, bounded, until an object that is being deleted is gone. An error when the name is somebody else's by then.
 pub(crate) async fn wait_gone(cx: &StepContext, at: &ObjectRef) -> Result<(), StepError> {
     let deadline = Instant::now() + GONE_WITHIN;
     let mut changes = cx.ports.objects.changes();
@@ -314,9 +401,15 @@ pub(crate) async fn wait_gone(cx: &StepContext, at: &ObjectRef) -> Result<(), St
         check_cancelled(cx)?;
         let live = cx.ports.objects.get(at).await;
         let live = live.map_err(|error| error.during("read", at))?;
-        let Some(live) = live.filter(terminating) else {
+        let Some(live) = live else {
             return Ok(());
         };
+        if !terminating(&live) {
+            return match owner(&live, &cx.environment) {
+                Owner::Ours => Ok(()),
+                other => Err(foreign(at, &other.words())),
+            };
+        }
         if Instant::now() >= deadline {
             let held = super::ownership::finalizers(&live).join(", ");
             return Err(StepError::new(
@@ -331,5 +424,78 @@ pub(crate) async fn wait_gone(cx: &StepContext, at: &ObjectRef) -> Result<(), St
         cx.progress(format!("{at}: an earlier one is still being deleted"));
         let pause = (Instant::now() + Duration::from_secs(1)).min(deadline);
         let _ = timeout_at(pause, changes.changed()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{step::StepId, testing::World};
+
+    fn config(data: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "settings", "namespace": "default"}, "data": {"a": data}})
+    }
+
+    fn context(world: &World) -> StepContext {
+        world.context(&StepId::new("workloads", "w"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_somebody_made_after_the_look_stays_as_it_is() {
+        let world = World::default();
+        let cx = context(&world);
+        world.cluster.make_before_our_write(config("theirs"));
+        let set = ObjectSet::new(&cx, vec![config("ours")]);
+        let error = set.ensure(&cx).await.unwrap_err();
+        assert_eq!(error.code, "STG001");
+        let live = world.cluster.find("ConfigMap", "settings").unwrap();
+        assert_eq!(live["data"]["a"], "theirs");
+        assert!(live["metadata"]["labels"].is_null());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_meant_for_the_object_that_was_seen() {
+        let world = World::default();
+        let cx = context(&world);
+        let first = ObjectSet::new(&cx, vec![config("ours")]);
+        first.ensure(&cx).await.unwrap();
+        let mut theirs = config("theirs");
+        theirs["metadata"]["uid"] = json!("another");
+        world.cluster.make_before_our_write(theirs);
+        let changed = ObjectSet::new(&cx, vec![config("changed")]);
+        let error = changed.ensure(&cx).await.unwrap_err();
+        assert_eq!(error.code, "STG001");
+        let live = world.cluster.find("ConfigMap", "settings").unwrap();
+        assert_eq!(live["data"]["a"], "theirs");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_namespace_that_somebody_made_after_the_look_is_not_ours() {
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "was"}});
+        for on_foreign in [OnForeign::UseAsItIs, OnForeign::Refuse] {
+            let world = World::default();
+            let cx = context(&world);
+            world.cluster.make_before_our_write(namespace.clone());
+            let set = ObjectSet::with(&cx, vec![namespace.clone()], on_foreign);
+            let applied = set.ensure(&cx).await;
+            match on_foreign {
+                OnForeign::Refuse => assert_eq!(applied.unwrap_err().code, "STG001"),
+                _ => assert!(applied.unwrap().records.objects["Namespace was"].brought),
+            }
+            let live = world.cluster.find("Namespace", "was").unwrap();
+            assert!(live["metadata"]["labels"].is_null(), "{live}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gone_is_not_the_same_as_taken() {
+        let world = World::default();
+        let cx = context(&world);
+        let at = ObjectRef::of(&config(""));
+        wait_gone(&cx, &at).await.unwrap();
+        world.cluster.put(config("theirs"));
+        assert_eq!(wait_gone(&cx, &at).await.unwrap_err().code, "STG001");
     }
 }

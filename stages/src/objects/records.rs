@@ -43,6 +43,19 @@ impl Record {
             brought: false,
         }
     }
+
+    /// The record of an object that is used as it is.
+    #[must_use]
+    pub fn of_brought(at: &ObjectRef, live: &Value) -> Self {
+        Self {
+            at: at.clone(),
+            uid: uid(live).to_owned(),
+            want: String::new(),
+            owned: String::new(),
+            generation: 0,
+            brought: true,
+        }
+    }
 }
 
 /// All objects of a step, by [`key`].

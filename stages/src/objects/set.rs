@@ -313,14 +313,7 @@ fn standing(
     match owner(live, &cx.environment) {
         Owner::Ours => {}
         Owner::Unmarked if wanted.on_foreign != OnForeign::Refuse && recorded.is_none() => {
-            return Standing::Brought(Record {
-                at: wanted.at.clone(),
-                uid: uid(live).to_owned(),
-                want: String::new(),
-                owned: String::new(),
-                generation: 0,
-                brought: true,
-            });
+            return Standing::Brought(Record::of_brought(&wanted.at, live));
         }
         Owner::Unmarked if recorded.is_some() => {}
         other => return Standing::Foreign(other),

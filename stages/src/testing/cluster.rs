@@ -62,6 +62,8 @@ struct State {
     reads: u64,
     /// Kinds whose apply is refused when the object exists already (a field that cannot change).
     immutable: BTreeSet<String>,
+    /// What somebody else makes just before our next write to its name.
+    ambush: Option<Value>,
 }
 
 impl Default for FakeCluster {
@@ -179,6 +181,21 @@ impl FakeCluster {
     /// From now on, changing an existing object of this kind is refused, as for a field that cannot change.
     pub fn make_immutable(&self, kind: &str) {
         self.state().immutable.insert(kind.to_owned());
+    }
+
+    /// Just before our next write to this object's name somebody else makes it: after our look.
+    pub fn make_before_our_write(&self, object: Value) {
+        self.state().ambush = Some(object);
+    }
+
+    fn spring(&self, at: &ObjectRef) {
+        let ambush = self
+            .state()
+            .ambush
+            .take_if(|object| key(&ObjectRef::of(object)) == key(at));
+        if let Some(object) = ambush {
+            self.put(object);
+        }
     }
 
     fn changed(&self) {
@@ -386,8 +403,9 @@ impl ObjectApi for FakeCluster {
     }
 
     async fn apply(&self, object: &Value, options: ApplyOptions) -> Result<Value, PortError> {
-        let mut state = self.state();
         let at = ObjectRef::of(object);
+        self.spring(&at);
+        let mut state = self.state();
         check_served(&state, &at.kind)?;
         if let Some(namespace) = &at.namespace {
             let home = state.objects.get(&format!("Namespace {namespace}"));
@@ -411,6 +429,25 @@ impl ObjectApi for FakeCluster {
             ));
         }
         let live = state.objects.get(&key(&at)).cloned();
+        // As the API server does: another UID is a change of a field that cannot change, and none is a conflict.
+        match (object["metadata"]["uid"].as_str(), &live) {
+            (Some(_), None) => {
+                let words = "uid mismatch: the provided object specified a uid, and there is none";
+                return Err(PortError::new(PortErrorKind::Conflict, "K8S000", words));
+            }
+            (Some(meant), Some(live)) if meant != uid(live) => {
+                let words = "metadata.uid: field is immutable";
+                return Err(PortError::new(PortErrorKind::Invalid, "K8S000", words));
+            }
+            _ => {}
+        }
+        if let Some(live) = &live
+            && !options.force
+            && ssa::conflicts(live, object)
+        {
+            let words = "another manager has these fields";
+            return Err(PortError::new(PortErrorKind::Conflict, "K8S000", words));
+        }
         let tree = ssa::ownership(object);
         let mut next = live.clone().unwrap_or_else(|| json!({"metadata": {}}));
         let before = next["metadata"]["managedFields"]
@@ -458,6 +495,20 @@ impl ObjectApi for FakeCluster {
         drop(state);
         self.changed();
         Ok(next)
+    }
+
+    async fn create(&self, object: &Value) -> Result<Value, PortError> {
+        let at = ObjectRef::of(object);
+        self.spring(&at);
+        if self.state().objects.contains_key(&key(&at)) {
+            let words = format!("{at} already exists");
+            return Err(PortError::new(
+                PortErrorKind::AlreadyExists,
+                "K8S000",
+                words,
+            ));
+        }
+        self.apply(object, ApplyOptions::default()).await
     }
 
     async fn delete(

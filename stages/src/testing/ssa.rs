@@ -84,6 +84,17 @@ pub fn merge(live: &mut Value, applied: &Value) {
     }
 }
 
+/// Whether an applied object gives a value that is there another one: enough of a conflict where nothing is ours yet.
+#[must_use]
+pub fn conflicts(live: &Value, applied: &Value) -> bool {
+    match (live, applied) {
+        (Value::Object(live), Value::Object(applied)) => applied
+            .iter()
+            .any(|(key, part)| live.get(key).is_some_and(|live| conflicts(live, part))),
+        (live, applied) => live != applied,
+    }
+}
+
 /// Removes from a live object what its owner owned before and does not apply any more.
 pub fn let_go(live: &mut Value, before: &Value, now: &Value) {
     let Some(before) = before.as_object() else {
