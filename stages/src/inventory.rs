@@ -162,8 +162,15 @@ pub(crate) async fn labelled(ports: &Ports, environment: &Environment) -> (Vec<V
                 .push((format!("{} objects", served.kind.kind), error.cause)),
         }
     }
-    found.retain(|object| object["metadata"]["labels"]["owner"] != "helm");
+    found.retain(|object| !is_release_record(object));
     (found, notes)
+}
+
+/// Whether an object is a record of Helm's own, which goes with its release (Helm 3 and newer: a Secret of this name,
+/// `pkg/storage/storage.go`). Anybody may put the same label on something else.
+fn is_release_record(object: &Value) -> bool {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    object["kind"] == "Secret" && name.starts_with("sh.helm.release.v1.")
 }
 
 /// What a look over all kinds says besides the objects.
@@ -445,5 +452,36 @@ pub fn absence(before: &Inventory, now: &Inventory) -> AbsenceReport {
         gone: count(gone),
         over: now.over.clone(),
         remaining,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_helms_own_records_are_left_out() {
+        let world = crate::testing::World::default();
+        let put = |kind: &str, name: &str| {
+            let mut object = json!({"apiVersion": "v1", "kind": kind,
+                "metadata": {"name": name, "namespace": "default", "labels": {"owner": "helm"}}});
+            let step = crate::step::StepId::new("workloads", "w");
+            crate::objects::ownership::mark(&mut object, &world.environment, &step);
+            world.cluster.put(object);
+        };
+        put("ConfigMap", "settings");
+        put("Secret", "password");
+        put("Secret", "sh.helm.release.v1.web.v1");
+        let none = BTreeSet::new();
+        let inventory = take(&world.ports(), &world.environment, &none, false).await;
+        let found: Vec<&str> = inventory
+            .items
+            .values()
+            .map(|item| item.resource.as_str())
+            .collect();
+        assert_eq!(
+            found,
+            ["ConfigMap default/settings", "Secret default/password"]
+        );
     }
 }
