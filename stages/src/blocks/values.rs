@@ -50,7 +50,7 @@ pub async fn resolve(
             None => {
                 // A file inside the program: a blueprint's own example value.
                 let value = reference.read_local(loaded.files()).map_err(|error| {
-                    StepError::new("SEC001", "resolve", reference, error.to_string())
+                    StepError::new("SEC007", "resolve", reference, error.to_string())
                 })?;
                 return Ok(SecretValue::new(value.expose().to_owned()));
             }
