@@ -15,7 +15,7 @@ use crate::{
     error::{Retry, StepError},
     health::{Health, Trouble, judge, spark_state},
     objects::{
-        Record, Records, delete_all,
+        Record, Records, Remaining, check_cancelled, delete_all,
         diff::differences,
         digest,
         ownership::{Owner, RUN_ANNOTATION, key, mark, owner, terminating, uid},
@@ -164,26 +164,48 @@ impl Run {
         };
         let deadline = Instant::now() + DRIVER_GONE_WITHIN;
         let mut changes = cx.ports.objects.changes();
-        while Instant::now() < deadline {
+        loop {
             let found = cx.ports.objects.get(&driver).await;
-            if found
-                .map_err(|error| error.during("read", &driver))?
-                .is_none()
-            {
-                break;
+            let found = found.map_err(|error| error.during("read", &driver))?;
+            let Some(left) = found else {
+                return Ok(());
+            };
+            check_cancelled(cx)?;
+            if Instant::now() >= deadline {
+                // Submitted now, the new run would meet a driver of its own name and fail.
+                return Err(StepError::new(
+                    "SPK004",
+                    "submit",
+                    &at,
+                    "the driver of its old run is still there",
+                )
+                .with_retry(Retry::Soon)
+                .with_evidence(vec![Remaining::of(&left).words()])
+                .with_hint(
+                    "wait for the pod to end, or see what holds it, then run pipectl up again",
+                ));
             }
             cx.progress("the old driver still ends");
             let _ = tokio::time::timeout(Duration::from_millis(500), changes.changed()).await;
         }
-        Ok(())
     }
 
-    async fn submit(&self, cx: &StepContext, run: &str) -> Result<(Record, Value), StepError> {
+    /// Submits: anew, or the same bytes to the live application of this UID.
+    async fn submit(
+        &self,
+        cx: &StepContext,
+        run: &str,
+        live: Option<&str>,
+    ) -> Result<(Record, Value), StepError> {
         let (mut object, want) = self.wanted(cx);
         let at = self.at(&object);
         object["metadata"]["annotations"][RUN_ANNOTATION] = json!(run);
+        if let Some(uid) = live {
+            object["metadata"]["uid"] = json!(uid);
+        }
         let options = ApplyOptions {
-            force: true,
+            // Where none was, a conflict says that somebody else was faster.
+            force: live.is_some(),
             dry_run: false,
         };
         let answer = cx.ports.objects.apply(&object, options).await;
@@ -253,7 +275,7 @@ impl Step for Run {
                     .await?;
                 // Under the run that submitted it: the same bytes change nothing.
                 let run = run_of(&live);
-                let (record, _) = self.submit(cx, &run).await?;
+                let (record, _) = self.submit(cx, &run, Some(uid(&live))).await?;
                 return Ok(self.outcome(Change::Adopted, record, &run));
             }
             Standing::Again(old, _) => {
@@ -280,7 +302,7 @@ impl Step for Run {
             json!({"application": self.app.name, "namespace": self.app.namespace, "run": cx.run}),
         )
         .await?;
-        let (record, _) = self.submit(cx, &cx.run).await?;
+        let (record, _) = self.submit(cx, &cx.run, None).await?;
         Ok(self.outcome(change, record, &cx.run))
     }
 
