@@ -245,10 +245,10 @@ impl<W: WantsRelease + 'static> Step for ReleaseStep<W> {
                     .await?;
                 let installed = cx.ports.releases.install(&spec).await;
                 let installed = installed.map_err(|error| error.during("install", self.at()))?;
-                let change = if found.is_none() {
-                    Change::Created
-                } else {
-                    Change::Updated
+                // Of an uninstalled release only its history is left.
+                let change = match found.map(|found| found.status) {
+                    None | Some(ReleaseStatus::Uninstalled) => Change::Created,
+                    Some(_) => Change::Updated,
                 };
                 (installed, change)
             }

@@ -332,3 +332,58 @@ async fn old_claims_are_found_before_anything_of_kafka_is_applied() {
     assert_eq!(error.code, "KFK005");
     assert!(world.cluster.all("KafkaNodePool").is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_does_not_end_is_not_met_by_a_new_one() {
+    let mut world = world_up(&streaming(&[])).await;
+    // Nobody collects the driver, as when its node does not answer.
+    assert!(
+        world
+            .cluster
+            .edit("Pod", "spark-kafka-consumer-driver", |pod| {
+                pod["metadata"]["ownerReferences"] = json!([]);
+            })
+    );
+    let steps = up(&streaming(&[(
+        "spec.sparkApplications[spark-kafka-consumer].executor.instances",
+        "3",
+    )]));
+    let step = steps
+        .iter()
+        .find(|step| *step.id() == crate::spark_application::application("spark-kafka-consumer"))
+        .unwrap();
+    let error = world.ensure(step).await.unwrap_err();
+    assert_eq!(error.code, "SPK004");
+    assert_eq!(error.retry, crate::Retry::Soon);
+    assert!(world.cluster.all("SparkApplication").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_with_nothing_but_history_is_made() {
+    let mut world = World::default();
+    world.releases.put(Release {
+        name: "strimzi".to_owned(),
+        namespace: "kafka".to_owned(),
+        revision: 4,
+        status: ReleaseStatus::Uninstalled,
+        digest: None,
+        environment_uid: None,
+    });
+    let steps = up(&streaming(&[]));
+    let operator = steps
+        .iter()
+        .find(|step| step.id().as_str() == "strimzi/operator")
+        .unwrap();
+    let outcome = world.ensure(operator).await.unwrap().unwrap();
+    assert_eq!(outcome.change, Change::Created);
+}
+
+#[tokio::test]
+async fn a_file_of_the_blueprint_that_is_not_there_has_a_code_of_its_own() {
+    let world = World::default();
+    let loaded = streaming(&[]);
+    let reference = serde_json::from_value(json!({"file": "no-such-file"})).unwrap();
+    let cx = world.context(&crate::namespaces::secrets());
+    let error = crate::blocks::values::resolve(&cx, &loaded, &reference).await;
+    assert_eq!(error.map(drop).unwrap_err().code, "SEC007");
+}
