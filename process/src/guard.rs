@@ -117,7 +117,14 @@ enum Event {
 ///
 /// Standard input carries the child's own input first, as many bytes as the arguments say, and then frames of
 /// [`DEADLINE_FRAME`] bytes: each a new deadline, which takes the place of the one before until it has passed.
+///
+/// On Linux the child dies with its guard as well, should somebody kill that.
 pub fn run_guard(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    #[cfg(target_os = "linux")]
+    if let Some(code) = tied::become_program(&args) {
+        return code;
+    }
     let plan = match GuardPlan::parse(args) {
         Ok(plan) => plan,
         Err(reason) => {
@@ -127,8 +134,8 @@ pub fn run_guard(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let (sender, events) = mpsc::channel();
     watch_signals(sender.clone());
-    let child = Command::new(&plan.program)
-        .args(&plan.arguments)
+    let mut command = program(&plan);
+    let child = command
         .stdin(if plan.stdin_bytes.is_some() {
             Stdio::piped()
         } else {
@@ -157,6 +164,67 @@ pub fn run_guard(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn program(plan: &GuardPlan) -> Command {
+    tied::command(&plan.program, &plan.arguments)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn program(plan: &GuardPlan) -> Command {
+    let mut command = Command::new(&plan.program);
+    command.args(&plan.arguments);
+    command
+}
+
+/// A child that the kernel kills when its guard dies. The wish must be made by the child itself, between fork and exec, which
+/// is no place for safe code: so the guard starts itself once more, and that process makes the wish and becomes the program.
+#[cfg(target_os = "linux")]
+mod tied {
+    use std::{
+        ffi::{OsStr, OsString},
+        os::unix::process::CommandExt,
+        process::{Command, ExitCode},
+    };
+
+    use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+
+    use super::{GUARD_SUBCOMMAND, NOT_STARTED_EXIT_CODE, complain};
+
+    const TIED: &str = "--tied-to";
+
+    pub fn command(program: &OsStr, arguments: &[OsString]) -> Command {
+        // Also when the file was replaced by a newer build meanwhile.
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .args([GUARD_SUBCOMMAND, TIED])
+            .arg(getpid().as_raw_nonzero().to_string())
+            .arg(program)
+            .args(arguments);
+        command
+    }
+
+    /// Returns only when `args` are not meant for this, or the program could not be started.
+    pub fn become_program(args: &[OsString]) -> Option<ExitCode> {
+        let [tied, guard, program, arguments @ ..] = args else {
+            return None;
+        };
+        if tied != TIED {
+            return None;
+        }
+        let guard: Option<i32> = guard.to_str().and_then(|guard| guard.parse().ok());
+        if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+            complain(&format!("guard: cannot tie a child to its guard: {error}"));
+        }
+        // The guard may have died before the wish was made.
+        if getppid().map(Pid::as_raw_nonzero).map(i32::from) != guard {
+            return Some(ExitCode::from(NOT_STARTED_EXIT_CODE));
+        }
+        let error = Command::new(program).args(arguments).exec();
+        complain(&format!("cannot start {}: {error}", program.display()));
+        Some(ExitCode::from(NOT_STARTED_EXIT_CODE))
+    }
+}
+
 /// Returns once the child is dead; tells whether it was the deadline that ended it.
 fn wait(events: &Receiver<Event>, group: Pid, plan: &GuardPlan) -> bool {
     let mut ending: Option<Instant> = None;
@@ -164,8 +232,7 @@ fn wait(events: &Receiver<Event>, group: Pid, plan: &GuardPlan) -> bool {
     let mut reached_deadline = false;
     let mut deadline = plan.deadline;
     loop {
-        let passed = deadline
-            .is_some_and(|deadline| boot_time() >= deadline);
+        let passed = deadline.is_some_and(|deadline| boot_time() >= deadline);
         if passed && ending.is_none() {
             reached_deadline = true;
             ending = Some(ask_to_end(group));

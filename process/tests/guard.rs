@@ -76,6 +76,20 @@ async fn output_and_exit_code_come_through() {
     assert_eq!(output.stderr, b"oops\n");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_killed_guard_takes_its_child_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pid");
+    let script = format!("echo $$ > {}; exec sleep 600", file.display());
+    let mut child = shell(&script).spawn().unwrap();
+    let children = pids(&file, 1).await;
+    let guard = Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    kill_process(guard, Signal::KILL).unwrap();
+    let _ = child.wait().await;
+    all_gone(&children).await;
+}
+
 #[tokio::test]
 async fn a_signal_becomes_128_and_its_number() {
     let output = shell("kill -9 $$")
