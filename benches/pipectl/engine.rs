@@ -131,6 +131,7 @@ async fn run_once(root: &Path) -> Result<Duration, Problem> {
             place: "nowhere".to_owned(),
             endpoints: Vec::new(),
             next: Vec::new(),
+            again: None,
         },
         record: RunRecord {
             pipeline_digest: "d".to_owned(),

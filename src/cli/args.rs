@@ -213,19 +213,24 @@ pub struct DownArgs {
 /// Which environment, as a plain argument or an option.
 #[derive(Debug, Clone, Args)]
 pub struct Which {
-    /// The environment's name [default: the only one there is].
-    #[arg(value_name = "NAME")]
+    /// The environment's name [default: `PIPECTL_ENV`, or the only one there is].
+    #[arg(value_name = "NAME", conflicts_with = "env")]
     name: Option<String>,
     /// The same as an option.
-    #[arg(long, env = "PIPECTL_ENV", value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     env: Option<String>,
 }
 
 impl Which {
-    /// The name that was given. A plain argument wins over the variable.
+    /// The name that was given, here or in the variable `PIPECTL_ENV`.
     #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref().or(self.env.as_deref())
+    pub fn name(&self) -> Option<String> {
+        let given = self.name.clone().or_else(|| self.env.clone());
+        given.or_else(|| {
+            std::env::var("PIPECTL_ENV")
+                .ok()
+                .filter(|name| !name.is_empty())
+        })
     }
 }
 
@@ -316,6 +321,9 @@ pub enum BlueprintCommand {
 pub struct ForgetArgs {
     /// Which environment.
     pub env: String,
+    /// Also when its cluster is alive; what it made there stays.
+    #[arg(long)]
+    pub force: bool,
     /// Don't ask.
     #[arg(long, short)]
     pub yes: bool,

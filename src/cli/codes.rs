@@ -93,6 +93,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "check the path of --summary, or where standard output goes",
     ),
     (
+        "CLI020",
+        "The record of an environment was to be dropped although its cluster is alive: what the environment made there would stay.",
+        "remove it with `pipectl down NAME`; or give --force",
+    ),
+    (
         "FEN001",
         "The cluster that answers is not the one that the environment was brought up on: the UID of its kube-system namespace or its certificate authority is another. Nothing was changed.",
         "point pipectl at the right cluster; if the old one is gone for good, drop the record with `pipectl forget NAME`",

@@ -37,10 +37,13 @@ const LISTS_AT_ONCE: usize = 16;
 /// # Errors
 /// Everything that is found before the first effect; what fails later is said by the reporter.
 pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exit, Failure> {
-    let environment = environment::meant(args.which.name())?;
+    let environment = environment::meant(args.which.name().as_deref())?;
     let name = environment.name().to_owned();
     let recorded = environment::recorded(&environment)?;
     let place = place(args, recorded.as_ref()).ok_or_else(|| environment::unknown(&name))?;
+    if let Some(state) = &recorded {
+        place.check(state.pins(), &name)?;
+    }
     let access = reach(&place, &environment, Start::IfNeeded, output).await?;
     access.fence(&place, recorded.as_ref()).await?;
 
@@ -80,6 +83,7 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
             place: place.to_string(),
             endpoints: Vec::new(),
             next: Vec::new(),
+            again: Some(format!("pipectl down {name}")),
         },
         record: RunRecord {
             pipeline_digest: journal.state().pipeline_digest.clone().unwrap_or_default(),
@@ -129,7 +133,6 @@ fn place(args: &DownArgs, recorded: Option<&EnvironmentState>) -> Option<Place> 
         }))),
         _ => None,
     };
-    // A place that is named and is another one than recorded is refused by the fence.
     named.or_else(|| Place::pinned(recorded?.pins()))
 }
 

@@ -1,9 +1,13 @@
 //! `pipectl forget`: drops the local record of an environment, for clusters that no longer exist.
 
-use super::{args::ForgetArgs, output::Output};
+use super::{
+    args::ForgetArgs,
+    output::Output,
+    reach::{Start, reach},
+};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::session::environment;
+use crate::session::{environment, place::Place};
 
 /// Runs it. The record moves to the history; nothing in any cluster is touched.
 ///
@@ -13,6 +17,24 @@ pub async fn run(args: &ForgetArgs, output: Output) -> Result<Exit, Failure> {
     let environment = environment::named(&args.env)?;
     if !environment.exists() {
         return Err(environment::unknown(&args.env));
+    }
+    if let Some(state) = environment::recorded(&environment)?
+        && let Some(place) = Place::pinned(state.pins())
+        && let Ok(access) = reach(&place, &environment, Start::Never, output).await
+        && access.fence(&place, Some(&state)).await.is_ok()
+        && !args.force
+    {
+        return Err(Failure::problem(
+            Exit::Refused,
+            "CLI020",
+            "forget",
+            format!("environment {}", args.env),
+            format!("its cluster ({place}) is alive, and what it made there would stay"),
+        )
+        .hint(format!(
+            "remove it: pipectl down {}; or forget it all the same: --force",
+            args.env
+        )));
     }
     if !args.yes {
         output.note(format!(

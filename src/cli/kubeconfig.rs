@@ -10,7 +10,7 @@ use crate::session::{access, environment};
 /// # Errors
 /// When there is no such environment, or it never reached a cluster.
 pub fn run(args: &KubeconfigArgs, output: Output) -> Result<Exit, Failure> {
-    let environment = environment::meant(args.which.name())?;
+    let environment = environment::meant(args.which.name().as_deref())?;
     let path = access::own_kubeconfig(&environment);
     if !path.exists() {
         return Err(environment::unknown(environment.name()));

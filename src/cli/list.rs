@@ -80,6 +80,8 @@ fn row(name: &str) -> Row {
         .as_ref()
         .and_then(|state| state.created_at)
         .map(|at| now.duration_since(at).as_secs().max(0));
+    let at_work =
+        environment::named(name).is_ok_and(|environment| environment::at_work(&environment));
     Row {
         name: name.to_owned(),
         uid: state
@@ -95,7 +97,7 @@ fn row(name: &str) -> Row {
         last_run: state
             .as_ref()
             .and_then(|state| state.runs.last())
-            .map(super::status::run_words),
+            .map(|run| super::status::run_words(run, at_work)),
         error,
     }
 }

@@ -31,6 +31,8 @@ struct Report {
     /// Seconds since it was created.
     age_seconds: Option<u64>,
     last_run: Option<RunSummary>,
+    /// Whether somebody changes the environment now.
+    at_work: bool,
     /// Whether the cluster was asked; if not, why.
     live: Live,
     stages: Vec<StageReport>,
@@ -95,7 +97,7 @@ struct StepReport {
 /// When nothing is recorded of the environment, or its record cannot be read. A cluster out of reach is no error: the
 /// recorded half is shown, and why there is no live half.
 pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
-    let environment = environment::meant(args.which.name())?;
+    let environment = environment::meant(args.which.name().as_deref())?;
     let name = environment.name().to_owned();
     let Some(state) = environment::recorded(&environment)? else {
         return Err(environment::unknown(&name));
@@ -147,6 +149,7 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
             .map_or_else(|| "unknown".to_owned(), ToString::to_string),
         age_seconds: age,
         last_run: state.runs.last().cloned(),
+        at_work: environment::at_work(&environment),
         live,
         endpoints: loaded.as_ref().map(standing::endpoints).unwrap_or_default(),
         kubeconfig: own.exists().then(|| own.display().to_string()),
@@ -214,6 +217,17 @@ fn stages(
             }),
         }
     }
+    let all_well = stages
+        .iter()
+        .flat_map(|stage| &stage.steps)
+        .all(|step| step.standing == Standing::InPlace || is_verification(&step.step));
+    for step in stages.iter_mut().flat_map(|stage| &mut stage.steps) {
+        // Looking does not check again: the result is that of the last run, and holds while everything stands.
+        if is_verification(&step.step) && step.standing == Standing::InPlace && !all_well {
+            step.standing = Standing::Recorded;
+            step.words = format!("at the last run: {}", step.words);
+        }
+    }
     for stage in &mut stages {
         // The worst step speaks for its stage; where all is well, the last one does: it is what the others lead to.
         let worst = stage.steps.iter().rev().max_by_key(|step| step.standing);
@@ -231,6 +245,10 @@ fn stages(
         }
     }
     stages
+}
+
+fn is_verification(step: &str) -> bool {
+    step.split('/').next() == Some(pipectl_stages::verification::STAGE)
 }
 
 fn step_report(step: &dyn Step, state: &EnvironmentState, seen: Option<&Seen>) -> StepReport {
@@ -317,15 +335,16 @@ fn recorded_words(record: &pipectl_state::StepState) -> (Standing, String) {
     }
 }
 
-/// One run in words: `up, 15m 08s`.
+/// One run in words: `up, 15m 08s`. A run without an end is under way while its process is at work, and was cut off otherwise.
 #[must_use]
-pub fn run_words(run: &RunSummary) -> String {
+pub fn run_words(run: &RunSummary, at_work: bool) -> String {
     let took = run
         .millis
         .map(|millis| format!(", {}", span(Duration::from_millis(millis))))
         .unwrap_or_default();
     let end = match run.outcome {
-        None => " (under way)",
+        None if at_work => " (under way)",
+        None => " interrupted",
         Some(Outcome::Succeeded) => "",
         Some(Outcome::Failed) => " failed",
         Some(Outcome::Cancelled) => " cancelled",
@@ -342,7 +361,7 @@ fn print(report: &Report, with_steps: bool, output: Output) {
     let last = report
         .last_run
         .as_ref()
-        .map(|run| format!("  last run: {}", run_words(run)))
+        .map(|run| format!("  last run: {}", run_words(run, report.at_work)))
         .unwrap_or_default();
     output.line(format!(
         "{}  {}{age}  {}{last}",

@@ -83,6 +83,7 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
             place: place.to_string(),
             endpoints,
             next: standing::next(&place, &origin, &name),
+            again: Some(again(args, &origin, &place)),
         },
         record: RunRecord {
             pipeline_digest: loaded.digest(),
@@ -113,6 +114,18 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         output.failure(&failure);
     }
     Ok(run_report::exit(&end.report))
+}
+
+/// The command line that goes on with this run.
+fn again(args: &UpArgs, origin: &pipeline::Origin, place: &Place) -> String {
+    let mut command = format!("pipectl up{}{}", origin.arguments(), place.arguments());
+    if let Some(name) = &args.pipeline.env {
+        command.push_str(&format!(" --env {name}"));
+    }
+    for set in &args.pipeline.set {
+        command.push_str(&format!(" --set '{set}'"));
+    }
+    command
 }
 
 /// The UID of an environment of this name that lives in the cluster although nothing is recorded of it here. In a sandbox

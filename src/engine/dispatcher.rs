@@ -31,6 +31,9 @@ use super::{
 /// How long a write may still take after the second signal.
 const LAST_WRITE: Duration = Duration::from_millis(250);
 
+/// How long after the grace of the first signal the run may go on; with that it ends within 5 s.
+const AFTER_GRACE: Duration = Duration::from_secs(1);
+
 /// What a step's job does next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
@@ -70,6 +73,8 @@ pub(super) struct Dispatcher {
     pub(super) cancelled: bool,
     /// When a call that changes something was last dropped while under way.
     pub(super) dropped_at: Option<Instant>,
+    /// Since when the run is ending.
+    ending_since: Option<Instant>,
     redactor: Redactor,
     outputs: Arc<BTreeMap<String, Value>>,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -125,6 +130,7 @@ impl Dispatcher {
             fatal: None,
             cancelled: false,
             dropped_at: None,
+            ending_since: None,
             outputs: Arc::new(outputs),
             inbox,
             events,
@@ -160,7 +166,8 @@ impl Dispatcher {
             }
             if hard_end.is_none() && self.desk.soon.is_cancelled() {
                 // A call that does not even notice that it is dropped must not keep the process.
-                hard_end = Some(Instant::now() + self.desk.options.grace + Duration::from_secs(1));
+                let since = *self.ending_since.get_or_insert_with(Instant::now);
+                hard_end = Some(since + self.desk.options.grace + AFTER_GRACE);
             }
             let hard = async {
                 match hard_end {
@@ -170,11 +177,12 @@ impl Dispatcher {
             };
             tokio::select! {
                 biased;
-                _ = self.inbox.recv_many(&mut messages, 4096) => {}
+                // First, since messages may come without a pause.
                 () = tokio::time::sleep_until(next_beat) => {
                     next_beat = Instant::now() + self.lease.heartbeat_every();
                     self.beat();
                 }
+                _ = self.inbox.recv_many(&mut messages, 4096) => {}
                 () = hard => {
                     self.jobs.abort_all();
                     return;
@@ -251,20 +259,34 @@ impl Dispatcher {
         }
     }
 
-    /// Whether these are durable now. A second signal does not wait for a slow disk: then nobody knows yet, and the next
-    /// run finds out.
+    /// Whether these are durable now. A run that is asked to end does not wait for a slow disk, after a second signal not
+    /// even for the grace: then nobody knows yet, and the next run finds out.
     async fn append(&mut self, bodies: Vec<Body>) -> bool {
         if bodies.is_empty() {
             return true;
         }
-        let hurry = async {
-            self.desk.now.cancelled().await;
+        let begun = Instant::now();
+        let Self {
+            desk,
+            journal,
+            ending_since,
+            ..
+        } = self;
+        let second_signal = async {
+            desk.now.cancelled().await;
             tokio::time::sleep(LAST_WRITE).await;
+        };
+        let grace_over = async {
+            desk.soon.cancelled().await;
+            let since = *ending_since.get_or_insert_with(Instant::now);
+            let end = since + desk.options.grace + AFTER_GRACE;
+            tokio::time::sleep_until(end.max(begun + LAST_WRITE)).await;
         };
         let appended = tokio::select! {
             biased;
-            appended = self.journal.append(bodies) => appended,
-            () = hurry => return false,
+            appended = journal.append(bodies) => appended,
+            () = second_signal => return false,
+            () = grace_over => return false,
         };
         let Err(error) = appended else { return true };
         let location = self.journal.location();

@@ -74,6 +74,9 @@ pub struct PipelineInfo {
     pub endpoints: Vec<Endpoint>,
     /// Commands worth trying after a run that went well.
     pub next: Vec<String>,
+    /// The command that goes on with this run, with everything it needs; `None`: the verb alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
 }
 
 /// An address that a person wants when the platform is up.

@@ -209,7 +209,11 @@ fn unfinished_body(
     lines.extend(entry("in flight", &few(&in_flight, 5), theme));
     let next = match finished.outcome {
         RunOutcome::LeaseLost => "pipectl list shows who holds the environment".to_owned(),
-        _ => format!("pipectl {verb} goes on from here"),
+        _ => {
+            let again = pipeline.again.clone();
+            let command = again.unwrap_or_else(|| format!("pipectl {verb}"));
+            format!("{command} goes on from here")
+        }
     };
     lines.extend(entry("next", &next, theme));
     lines

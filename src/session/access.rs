@@ -92,9 +92,7 @@ impl Access {
             let identity = pipectl_stages::ports::objects::ObjectApi::identity(&adapter).await?;
             Ok::<_, PortError>((adapter, identity))
         };
-        let (adapter, identity) = reached
-            .await
-            .map_err(|error| Failure::port(error, "reach", place.to_string()))?;
+        let (adapter, identity) = reached.await.map_err(|error| unreached(error, place))?;
         Ok(Self {
             kubernetes: Arc::new(adapter),
             identity,
@@ -213,6 +211,16 @@ impl Access {
     pub fn cancel(&self) -> CancellationToken {
         self.cancel.clone()
     }
+}
+
+/// Why the cluster was not reached: with a kubeconfig that is not right, the input is to blame and nothing was tried.
+fn unreached(error: PortError, place: &Place) -> Failure {
+    let of_kubeconfig = matches!(error.code.as_str(), "K8S001" | "K8S002" | "K8S003");
+    let mut failure = Failure::port(error, "reach", place.to_string());
+    if of_kubeconfig && let Failure::Problem(problem) = &mut failure {
+        problem.exit = Exit::BadInput;
+    }
+    failure
 }
 
 /// Tells the journal's redactor every value that is resolved.

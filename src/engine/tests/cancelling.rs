@@ -89,6 +89,22 @@ async fn the_second_signal_ends_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_signal_is_enough_where_the_disk_does_not_write() {
+    let mut house = House::new();
+    // The write of the step's end hangs, before the signal or after it.
+    for takes in [1, 3] {
+        house.stuck_after = Some(Duration::from_secs(1));
+        let scripts =
+            [Script::new("a/1", vec![]).takes(Duration::from_secs(takes), Duration::ZERO)];
+        let seen = run_until(&house, &scripts, Duration::from_secs(2), 1).await;
+        assert!(seen.took < Duration::from_secs(7), "{:?}", seen.took);
+        house.stuck_after = None;
+        let seen = house.up(&scripts).await;
+        assert_eq!(seen.end.report.outcome, RunOutcome::Succeeded);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_that_was_asked_for_before_begins_nothing() {
     let house = House::new();
     let (stopper, stop) = stop();

@@ -359,6 +359,8 @@ pub(super) enum Line {
 struct Watching {
     inner: MemoryStore,
     log: Arc<Mutex<Log>>,
+    /// A write that begins from then on never ends.
+    stuck_after: Option<Instant>,
 }
 
 pub(super) struct Log {
@@ -380,6 +382,9 @@ impl JournalStore for Watching {
         self.inner.load().await
     }
     async fn append(&mut self, batch: &[Record]) -> Result<(), pipectl_state::StateError> {
+        if self.stuck_after.is_some_and(|at| Instant::now() >= at) {
+            std::future::pending::<()>().await;
+        }
         self.inner.append(batch).await?;
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.catch_up();
@@ -409,6 +414,8 @@ pub(super) struct House {
     pub(super) store: MemoryStore,
     pub(super) clock: Arc<PausedClock>,
     pub(super) options: RunOptions,
+    /// How long into a run the disk stops writing.
+    pub(super) stuck_after: Option<Duration>,
     pub(super) directory: tempfile::TempDir,
 }
 
@@ -455,6 +462,7 @@ impl House {
             store: MemoryStore::new(),
             clock: Arc::default(),
             options: RunOptions::default(),
+            stuck_after: None,
             directory: tempfile::tempdir().expect("a directory for the lease"),
         }
     }
@@ -497,6 +505,7 @@ impl House {
         let store = Watching {
             inner: self.store.clone(),
             log: log.clone(),
+            stuck_after: self.stuck_after.map(|after| Instant::now() + after),
         };
         let mode = OpenMode::Write {
             run: RunId::new(),
@@ -540,6 +549,7 @@ impl House {
                 place: "nowhere".to_owned(),
                 endpoints: Vec::new(),
                 next: Vec::new(),
+                again: None,
             },
             record: RunRecord {
                 pipeline_digest: "d".to_owned(),

@@ -45,6 +45,7 @@ impl Stream {
                 endpoint("kubeconfig", "pipectl kubeconfig streaming"),
             ],
             next: vec!["pipectl status".to_owned(), "pipectl down".to_owned()],
+            again: None,
         };
         stream.say(EventKind::RunStarted {
             pipeline,
