@@ -1,6 +1,15 @@
 //! Values of secret references: [`LocalSecrets`] implements `SecretApi` for environment variables and files.
 
-use std::{ffi::OsString, fs, io, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fmt, fs,
+    io::{self, Read},
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use pipectl_stages::{
@@ -16,9 +25,13 @@ const FILE_FORBIDDEN: &str = "SEC003";
 const NOT_TEXT: &str = "SEC004";
 const NOT_AVAILABLE: &str = "SEC005";
 const FILE_UNREADABLE: &str = "SEC006";
+const FILE_EMPTY: &str = "SEC008";
 
 /// Largest file that is taken as a secret; Kubernetes' own bound of a Secret is 1 MiB.
 const FILE_LIMIT: u64 = 1024 * 1024;
+
+/// How long a pipe may take to give its value; a person may be asked for a passphrase meanwhile.
+const FILE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every code of this adapter: code, meaning, what a person can do.
 pub const CODES: &[CodeRow] = &[
@@ -49,31 +62,52 @@ pub const CODES: &[CodeRow] = &[
     ),
     (
         FILE_UNREADABLE,
-        "the file that a secretRef names is not a plain file, is larger than 1 MiB, or cannot be read",
-        "name a plain file that holds nothing but the secret's value",
+        "the file that a secretRef names is neither a plain file nor a pipe, is larger than 1 MiB, or cannot be read",
+        "name a plain file or a pipe that holds nothing but the secret's value",
+    ),
+    (
+        FILE_EMPTY,
+        "the file that a secretRef names is empty",
+        "write the secret's value into the file; a pipe can be read only once, so it must not have been read before",
     ),
 ];
 
-/// Secrets of this machine. Every value that was resolved is known to its [`Redactor`] from then on.
-#[derive(Debug, Clone, Default)]
+/// Secrets of this machine. Every value that was resolved is known to its [`Redactor`] from then on, and stays the same
+/// as long as this lives: a pipe can be read only once, and what is observed is what is then applied.
+#[derive(Clone, Default)]
 pub struct LocalSecrets {
     redactor: Redactor,
+    /// One at a time, so that two that ask for the same pipe do not share its content out.
+    resolved: Arc<tokio::sync::Mutex<HashMap<SecretSource, SecretValue>>>,
+}
+
+impl fmt::Debug for LocalSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalSecrets(…)")
+    }
 }
 
 impl LocalSecrets {
     /// Tells `redactor` every value that it resolves.
     #[must_use]
     pub fn new(redactor: Redactor) -> Self {
-        Self { redactor }
+        Self {
+            redactor,
+            ..Self::default()
+        }
     }
 }
 
 #[async_trait]
 impl SecretApi for LocalSecrets {
     async fn resolve(&self, source: &SecretSource) -> Result<SecretValue, PortError> {
+        let mut resolved = self.resolved.lock().await;
+        if let Some(value) = resolved.get(source) {
+            return Ok(value.clone());
+        }
         let value = match source {
             SecretSource::Environment(name) => from_variable(name, std::env::var_os(name)),
-            SecretSource::File(path) => from_file(path),
+            SecretSource::File(path) => from_file(path, FILE_PATIENCE).await,
             SecretSource::AwsSecretsManager { id, .. } => Err(error(
                 Kind::Other,
                 NOT_AVAILABLE,
@@ -81,6 +115,7 @@ impl SecretApi for LocalSecrets {
             )),
         }?;
         self.redactor.add(value.expose());
+        resolved.insert(source.clone(), value.clone());
         Ok(value)
     }
 }
@@ -102,7 +137,33 @@ fn from_variable(name: &str, value: Option<OsString>) -> Result<SecretValue, Por
     })
 }
 
-fn from_file(path: &Path) -> Result<SecretValue, PortError> {
+/// Reads in a thread of its own: a pipe whose other end nobody opens would stop everything else.
+async fn from_file(path: &Path, patience: Duration) -> Result<SecretValue, PortError> {
+    let shown = path.display();
+    let read = tokio::task::spawn_blocking({
+        let path = path.to_owned();
+        move || read_file(&path)
+    });
+    match tokio::time::timeout(patience, read).await {
+        Ok(Ok(value)) => value,
+        Ok(Err(source)) => Err(error(
+            Kind::Other,
+            FILE_UNREADABLE,
+            format!("{shown}: {source}"),
+        )),
+        // The thread ends with its pipe, or with the program.
+        Err(_) => Err(error(
+            Kind::Timeout,
+            FILE_UNREADABLE,
+            format!(
+                "{shown}: nobody wrote its end within {} s",
+                patience.as_secs()
+            ),
+        )),
+    }
+}
+
+fn read_file(path: &Path) -> Result<SecretValue, PortError> {
     let shown = path.display();
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => {
@@ -120,16 +181,25 @@ fn from_file(path: &Path) -> Result<SecretValue, PortError> {
         }
         _ => error(Kind::Invalid, FILE_UNREADABLE, format!("{shown}: {source}")),
     };
-    let data = fs::metadata(path).map_err(failed)?;
-    // Pipes are welcome (`<(pass show x)`), directories and devices are not.
-    if data.is_dir() || data.len() > FILE_LIMIT {
-        return Err(error(
+    let unfit = || {
+        error(
             Kind::Invalid,
             FILE_UNREADABLE,
-            format!("{shown}: not a plain file of at most 1 MiB"),
-        ));
+            format!("{shown}: not a plain file or pipe of at most 1 MiB"),
+        )
+    };
+    // Pipes are welcome (`<(pass show x)`), directories and devices are not; opening a device may already do something.
+    let kind = fs::metadata(path).map_err(failed)?.file_type();
+    if !kind.is_file() && !kind.is_fifo() {
+        return Err(unfit());
     }
-    let bytes = fs::read(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(unfit());
+    }
     let mut text = String::from_utf8(bytes)
         .map_err(|_| error(Kind::Invalid, NOT_TEXT, format!("{shown}: not UTF-8")))?;
     if text.contains('\0') {
@@ -145,6 +215,13 @@ fn from_file(path: &Path) -> Result<SecretValue, PortError> {
         if text.ends_with('\r') {
             text.pop();
         }
+    }
+    if text.is_empty() {
+        return Err(error(
+            Kind::Invalid,
+            FILE_EMPTY,
+            format!("{shown}: holds no value"),
+        ));
     }
     Ok(SecretValue::new(text))
 }
@@ -186,7 +263,6 @@ mod tests {
             ("geheim\n\n", "geheim\n"),
             ("geheim", "geheim"),
             (" geheim ", " geheim "),
-            ("\n", ""),
         ] {
             assert_eq!(value(content.as_bytes()).await.unwrap(), expected);
         }
@@ -196,6 +272,14 @@ mod tests {
     async fn files_that_cannot_be_secrets_are_told_apart() {
         assert_eq!(value(&[0xff, 0xfe]).await.unwrap_err(), NOT_TEXT);
         assert_eq!(value(b"a\0b").await.unwrap_err(), NOT_TEXT);
+        assert_eq!(value(b"").await.unwrap_err(), FILE_EMPTY);
+        assert_eq!(value(b"\n").await.unwrap_err(), FILE_EMPTY);
+        let limit = usize::try_from(FILE_LIMIT).unwrap();
+        assert_eq!(value(&vec![b'x'; limit]).await.unwrap().len(), limit);
+        assert_eq!(
+            value(&vec![b'x'; limit + 1]).await.unwrap_err(),
+            FILE_UNREADABLE
+        );
         let dir = tempfile::tempdir().unwrap();
         let resolve = |path: std::path::PathBuf| async move {
             LocalSecrets::default()
@@ -204,7 +288,43 @@ mod tests {
                 .unwrap_err()
         };
         assert_eq!(resolve(dir.path().to_owned()).await.code, FILE_UNREADABLE);
+        // An endless one, and one that looks empty.
+        for device in ["/dev/zero", "/dev/null"] {
+            assert_eq!(resolve(device.into()).await.code, FILE_UNREADABLE);
+        }
         assert_eq!(resolve(dir.path().join("none")).await.code, FILE_MISSING);
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_read_once_and_its_value_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || fs::write(path, "geheim\n").unwrap()
+        });
+        let secrets = LocalSecrets::default();
+        let source = SecretSource::File(path);
+        let (one, other) = tokio::join!(secrets.resolve(&source), secrets.resolve(&source));
+        assert_eq!(one.unwrap().expose(), "geheim");
+        assert_eq!(other.unwrap().expose(), "geheim");
+        writer.join().unwrap();
+        let again = secrets.clone().resolve(&source).await.unwrap();
+        assert_eq!(again.expose(), "geheim");
+    }
+
+    #[tokio::test]
+    async fn a_pipe_into_which_nobody_writes_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let answer = from_file(&path, Duration::from_millis(50)).await;
+        // The reader's thread is let go, so that the test can end.
+        drop(fs::OpenOptions::new().read(true).write(true).open(&path));
+        assert_eq!(answer.unwrap_err().kind, Kind::Timeout);
     }
 
     #[tokio::test]
