@@ -109,7 +109,7 @@ fn a_platform_that_stands_and_is_not_right_is_not_verified() {
     let sandbox = world.sandbox("unverified");
     let checks = |name: &str| {
         format!(
-            "  verification:\n    extra:\n      - name: mine\n        check:\n          objectReady: {{apiVersion: apps/v1, kind: Deployment, namespace: tiny, name: {name}, condition: Available}}\n"
+            "  verification:\n    timeout: 5s\n    extra:\n      - name: mine\n        check:\n          objectReady: {{apiVersion: apps/v1, kind: Deployment, namespace: tiny, name: {name}, condition: Available}}\n"
         )
     };
     let file = world.file("tiny.yaml", &(tiny("busybox:1") + &checks("nobody")));

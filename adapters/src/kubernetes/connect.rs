@@ -106,9 +106,17 @@ impl Kubernetes {
         .await
         .map_err(|source| errors::error(Kind::Other, codes::CREDENTIALS, source.to_string()))?
         .map_err(|source| errors::from_client(&source).error)?;
-        let adapter = KubernetesAdapter::new(client, server, ca_sha256, &options);
-        adapter.identity_now().await?;
-        Ok(adapter)
+        let adapter = KubernetesAdapter::new(client, server.clone(), ca_sha256, &options);
+        match adapter.identity_now().await {
+            Ok(_) => Ok(adapter),
+            // A context is a name; what nobody answers at is an address.
+            Err(mut error) => {
+                if matches!(error.kind, Kind::Unreachable | Kind::Timeout) {
+                    error.cause = format!("{server}: {}", error.cause);
+                }
+                Err(error)
+            }
+        }
     }
 }
 
