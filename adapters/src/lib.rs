@@ -7,17 +7,15 @@
 //! | [`kubernetes`] | `ObjectApi` | an API server, through a kubeconfig of pipectl's own |
 //! | [`helm`] | `ReleaseApi` | the Helm program as a guarded child, and release records through [`kubernetes`] |
 //! | [`secrets`] | `SecretApi` | environment variables and files |
-//! | [`Redactor`] | | keeps the secret values of a run out of quoted words |
 //! | `aws` | networks, clusters, identity | comes with the provider `eks`; its place is `src/aws/` |
 
 mod deadline;
 pub mod helm;
 pub mod kubernetes;
-mod redact;
 pub mod secrets;
 
 pub use deadline::EffectDeadline;
-pub use redact::Redactor;
+pub use pipectl_redact::Redactor;
 
 /// One row of a code table: the stable code, what it means, what a person can do. For `pipectl explain`.
 pub type CodeRow = (&'static str, &'static str, &'static str);

@@ -114,7 +114,12 @@ impl SecretApi for LocalSecrets {
                 format!("secret {id}: AWS Secrets Manager is not available with this provider"),
             )),
         }?;
-        self.redactor.add(value.expose());
+        let name = match source {
+            SecretSource::Environment(name) => name.clone(),
+            SecretSource::File(path) => path.display().to_string(),
+            SecretSource::AwsSecretsManager { id, .. } => id.clone(),
+        };
+        self.redactor.register(&name, value.expose());
         resolved.insert(source.clone(), value.clone());
         Ok(value)
     }
@@ -357,7 +362,7 @@ mod tests {
             .unwrap();
         assert!(
             !redactor
-                .cover("wrong password geheimnis")
+                .text("wrong password geheimnis")
                 .contains("geheimnis")
         );
     }

@@ -6,22 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use async_trait::async_trait;
 use pipectl_adapters::{
-    Redactor as Words,
     helm::{HelmAdapter, HelmOptions},
     kubernetes::{ConnectOptions, Kubernetes, KubernetesAdapter, write_own_kubeconfig},
     secrets::LocalSecrets,
 };
 use pipectl_config::Loaded;
 use pipectl_sandbox::SandboxSettings;
-use pipectl_stages::{
-    PortError, Ports, Step,
-    ports::{
-        objects::ClusterIdentity,
-        secrets::{SecretApi, SecretSource, SecretValue},
-    },
-};
+use pipectl_stages::{PortError, Ports, Step, ports::objects::ClusterIdentity};
 use pipectl_state::{Environment, EnvironmentState, Fence, Redactor};
 use tokio_util::sync::CancellationToken;
 
@@ -42,9 +34,9 @@ pub struct Access {
     mirrors: BTreeMap<String, String>,
     helm: Option<PathBuf>,
     cancel: CancellationToken,
-    /// Values that no quoted word may show.
-    words: Words,
-    /// Values that must never be written.
+    /// Resolves each secret once for the whole command.
+    secrets: LocalSecrets,
+    /// Values that must never be written, and that no quoted word may show.
     pub redactor: Redactor,
 }
 
@@ -85,8 +77,8 @@ impl Access {
         let cancel = CancellationToken::new();
         let mut options = ConnectOptions::new(&entrance.kubeconfig);
         options.context.clone_from(&entrance.context);
-        let words = Words::default();
-        options.redactor = words.clone();
+        let redactor = Redactor::new();
+        options.redactor = redactor.clone();
         let reached = async {
             let adapter = Kubernetes::connect(options).await?;
             let identity = pipectl_stages::ports::objects::ObjectApi::identity(&adapter).await?;
@@ -103,8 +95,8 @@ impl Access {
                 .map(PathBuf::from)
                 .or(helm),
             cancel,
-            words,
-            redactor: Redactor::new(),
+            secrets: LocalSecrets::new(redactor.clone()),
+            redactor,
         })
     }
 
@@ -186,14 +178,11 @@ impl Access {
             self.kubernetes.fence_effects(until.clone());
             until
         });
-        options.redactor = self.words.clone();
+        options.redactor = self.redactor.clone();
         Ok(Ports {
             objects: self.kubernetes.clone(),
             releases: Arc::new(HelmAdapter::new(self.kubernetes.clone(), options)),
-            secrets: Arc::new(Remembering {
-                secrets: LocalSecrets::new(self.words.clone()),
-                redactor: self.redactor.clone(),
-            }),
+            secrets: Arc::new(self.secrets.clone()),
             cloud: None,
         })
     }
@@ -202,7 +191,6 @@ impl Access {
     pub fn conceal(&self, loaded: &Loaded) {
         for (name, value) in loaded.literal_secrets() {
             self.redactor.register(name, value);
-            self.words.add(value);
         }
     }
 
@@ -221,26 +209,6 @@ fn unreached(error: PortError, place: &Place) -> Failure {
         problem.exit = Exit::BadInput;
     }
     failure
-}
-
-/// Tells the journal's redactor every value that is resolved.
-struct Remembering {
-    secrets: LocalSecrets,
-    redactor: Redactor,
-}
-
-#[async_trait]
-impl SecretApi for Remembering {
-    async fn resolve(&self, source: &SecretSource) -> Result<SecretValue, PortError> {
-        let value = self.secrets.resolve(source).await?;
-        let name = match source {
-            SecretSource::Environment(name) => name.clone(),
-            SecretSource::File(path) => path.display().to_string(),
-            SecretSource::AwsSecretsManager { id, .. } => id.clone(),
-        };
-        self.redactor.register(&name, value.expose());
-        Ok(value)
-    }
 }
 
 /// Looks at an environment live, step by step, changing nothing.

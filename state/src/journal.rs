@@ -8,9 +8,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::error::StateError;
 use crate::record::{Body, Record, RunId};
-use crate::redact::Redactor;
+use crate::redact::Guard;
 use crate::state::EnvironmentState;
 use crate::store::{JournalStore, Loaded, LocalStore, MemoryStore, TornTail};
+use pipectl_redact::Redactor;
 
 /// How a journal is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

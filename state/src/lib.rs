@@ -4,7 +4,7 @@
 //! ([`EnvironmentState`]). It speeds things up and makes a killed run resumable; the cloud stays the truth.
 //! Who may write is settled by the [`Lease`]; reading needs none.
 //!
-//! This crate knows nobody: no stage, no cloud, no pipeline file, only plain types.
+//! This crate knows nobody but the redactor: no stage, no cloud, no pipeline file, only plain types.
 
 mod clock;
 mod codes;
@@ -30,11 +30,11 @@ pub use lease::{
     Fence, Holder, Lease, LeaseError, LeaseOptions, LeaseRecord, LeaseWait, Liveness, Standing,
     WaitListener,
 };
+pub use pipectl_redact::Redactor;
 pub use record::{
     Body, Change, CheckTotals, FORMAT_VERSION, InventoryTotals, Invoker, Leftover, Outcome, Phase,
     Pins, PlanSummary, Record, RecordedError, RunId, RunKind,
 };
-pub use redact::Redactor;
 pub use state::{
     Durations, EnvironmentState, INTENTS_KEPT, Intent, InventoryState, LifePhase, OpenRun,
     RUNS_KEPT, RunCounts, RunSummary, StepFailure, StepState, StepStatus, VerificationState,

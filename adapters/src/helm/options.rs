@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn ambient_settings_and_secrets_are_withheld() {
         let redactor = Redactor::default();
-        redactor.add("hunter2hunter2");
+        redactor.register("db", "hunter2hunter2");
         for (name, value, held) in [
             ("HELM_NAMESPACE", "x", true),
             ("KUBECONFIG", "/x", true),

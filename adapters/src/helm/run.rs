@@ -249,7 +249,7 @@ impl Runner {
             }
             return Err(timed_out(what, bound));
         }
-        let said = self.options.redactor.cover(&last_lines(stderr));
+        let said = self.options.redactor.text(&last_lines(stderr));
         if status.code() == Some(i32::from(NOT_STARTED_EXIT_CODE)) {
             return Err(error(Kind::ToolMissing, codes::NOT_STARTED, said));
         }

@@ -179,7 +179,7 @@ impl Transport {
                 format!("{} {} was given up", call.method, call.path),
             )),
             answer = self.repeat(call, permit) => answer.map_err(|mut failure| {
-                failure.error.cause = self.redactor.cover(&failure.error.cause);
+                failure.error.cause = self.redactor.text(&failure.error.cause);
                 failure
             }),
         }

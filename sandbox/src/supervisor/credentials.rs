@@ -211,12 +211,8 @@ pub(crate) fn random_token() -> String {
 
 /// Standard base64 with padding.
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    use k8s_openapi::ByteString;
-    // The one encoder that is in the tree anyway: Kubernetes' own type for byte strings.
-    match serde_json::to_value(ByteString(bytes.to_vec())) {
-        Ok(serde_json::Value::String(text)) => text,
-        _ => String::new(),
-    }
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

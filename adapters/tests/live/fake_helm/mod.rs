@@ -204,7 +204,7 @@ async fn told_everything() {
     let fake = Fake::new().await;
     fake.behave(&leaves(&fake, &[record(1, "deployed", Some("env-1"))]));
     let redactor = Redactor::default();
-    redactor.add("hunter2hunter2");
+    redactor.register("db", "hunter2hunter2");
     let spec = fake.spec();
     let release = fake
         .with(|options| options.redactor = redactor)

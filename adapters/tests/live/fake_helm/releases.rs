@@ -107,7 +107,7 @@ pub async fn last_words() {
     let fake = Fake::new().await;
     fake.behave("echo 'a warning' >&2; echo 'Error: bad password hunter2hunter2 (aHVudGVyMmh1bnRlcjI=)' >&2; exit 1");
     let redactor = Redactor::default();
-    redactor.add("hunter2hunter2");
+    redactor.register("db", "hunter2hunter2");
     let error = fake
         .with(|options| options.redactor = redactor)
         .install(&fake.spec())
@@ -115,7 +115,7 @@ pub async fn last_words() {
         .expect_err("fails");
     assert_eq!(error.code, "HLM003");
     assert!(
-        error.cause.contains("a warning") && error.cause.contains("bad password ‹secret›"),
+        error.cause.contains("a warning") && error.cause.contains("bad password ‹secret db›"),
         "{error}"
     );
     assert!(
