@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::world::World;
@@ -23,6 +23,8 @@ pub(crate) struct Cloud {
     effects: mpsc::UnboundedSender<Effect>,
     file: Option<PathBuf>,
     changed: Notify,
+    /// Counts effects, for those who look at the whole graph whenever there was one.
+    seen: watch::Sender<u64>,
     /// `http://127.0.0.1:PORT`.
     pub(crate) endpoint: String,
 }
@@ -40,6 +42,7 @@ impl Cloud {
             effects,
             file,
             changed: Notify::new(),
+            seen: watch::Sender::new(0),
             endpoint,
         }
     }
@@ -67,10 +70,16 @@ impl Cloud {
             for effect in world.core.effects.drain(..) {
                 // Nobody listens when the simulator runs alone.
                 let _ = self.effects.send(effect);
+                self.seen.send_modify(|count| *count += 1);
             }
             self.changed.notify_one();
         }
         result
+    }
+
+    /// Changes whenever there was an effect.
+    pub(crate) fn effects_seen(&self) -> watch::Receiver<u64> {
+        self.seen.subscribe()
     }
 
     /// The key of the sandbox's own account.

@@ -90,6 +90,9 @@ use self::world::scene::Core;
 use self::world::snapshot;
 use crate::error::SandboxError;
 
+pub use self::eks::host::{
+    ClusterHost, ClusterView, Identity, NodeView, PlaneAddress, access_policies, policy_group,
+};
 pub use self::world::counters::CallCount;
 pub use self::world::effects::{Effect, EffectKind};
 pub use self::world::faults::{AwsFaultEffect, AwsFaultMoment, AwsFaultRule};

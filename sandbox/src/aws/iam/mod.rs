@@ -1,7 +1,7 @@
 //! IAM: roles, policies, instance profiles, OIDC providers. Belongs to the account, not to a region.
 
 mod document;
-mod instance_profile;
+pub(crate) mod instance_profile;
 mod managed;
 mod oidc;
 mod policy;
@@ -25,7 +25,10 @@ use crate::aws::world::latency::Wait;
 use crate::aws::world::paging::page;
 use crate::aws::world::scene::Scene;
 
-#[allow(unused_imports, reason = "EKS asks it of the roles that it is given, and comes next")]
+#[allow(
+    unused_imports,
+    reason = "EKS asks it of the roles that it is given, and comes next"
+)]
 pub(crate) use self::document::trusts;
 pub(crate) use self::role::Role;
 

@@ -1,9 +1,17 @@
 //! CloudWatch Logs: log groups.
 
+mod group;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::aws::service::{Protocol, Service};
 use crate::aws::world::scene::Scene;
+
+pub(crate) use self::group::ensure;
 
 pub(crate) const SERVICE: Service = Service {
     name: "logs",
@@ -12,13 +20,16 @@ pub(crate) const SERVICE: Service = Service {
         version: "1.1",
     },
     invalid: Some("InvalidParameterException"),
-    actions: &[],
+    actions: &[group::ACTIONS],
 };
 
 /// What the service keeps.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    /// By name.
+    pub(crate) groups: BTreeMap<String, group::Group>,
+}
 
 /// What happens by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,15 +19,8 @@ pub struct Effect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum EffectKind {
-    /// Boot a control plane for a cluster.
-    BootCluster {
-        /// Name of the cluster.
-        name: String,
-        /// Its Kubernetes version.
-        version: String,
-    },
-    /// End a cluster's control plane and forget its data.
-    EndCluster {
+    /// A cluster was made, changed or removed.
+    ClusterChanged {
         /// Name of the cluster.
         name: String,
     },

@@ -77,6 +77,19 @@ impl World {
         happened
     }
 
+    /// Every account and region in which there is or was something.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let regions = self.regions.iter();
+        regions
+            .flat_map(|(account, regions)| {
+                regions.keys().map(|region| Place {
+                    account: account.clone(),
+                    region: region.clone(),
+                })
+            })
+            .collect()
+    }
+
     /// Let something happen that nobody called for: by the clock, or because the outside reports something.
     pub(crate) fn on<T>(
         &mut self,

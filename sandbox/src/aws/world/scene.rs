@@ -89,6 +89,9 @@ pub(crate) struct Core {
     pub(crate) consistency: Consistency,
     #[serde(skip)]
     pub(crate) faults: Faults,
+    /// Whether clusters have real control planes: they are active when theirs is up.
+    #[serde(skip)]
+    pub(crate) hosted: bool,
     /// What has to happen outside the graph, in order; drained by the endpoint.
     #[serde(skip)]
     pub(crate) effects: Vec<Effect>,
@@ -105,6 +108,7 @@ impl Core {
             latencies: Latencies::default(),
             consistency: Consistency::default(),
             faults: Faults::default(),
+            hosted: false,
             effects: Vec::new(),
         }
     }
