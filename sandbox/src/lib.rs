@@ -1,6 +1,5 @@
 //! The embedded cloud: a real Kubernetes control plane and a simulated AWS on this machine.
 
-#[cfg(feature = "aws")]
 pub mod aws;
 pub mod charts;
 pub mod control;

@@ -8,10 +8,8 @@
 
 use std::process::ExitCode;
 
-#[cfg(feature = "aws")]
 use pipectl_sandbox::aws::AwsSettings;
 use pipectl_sandbox::{Sandbox, SandboxError, StartOptions, shell_exports, supervise};
-#[cfg(feature = "aws")]
 use tokio_util::sync::CancellationToken;
 
 const USAGE: &str = "pipectl-sandbox install|start|stop|status|env|reset|counters|faults [JSON] [--name N] [--nodes N] [--api-port P]
@@ -36,7 +34,6 @@ fn main() -> ExitCode {
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
     let result = match args.first().map(String::as_str) {
-        #[cfg(feature = "aws")]
         Some("aws") => runtime.block_on(aws(&args)),
         _ => runtime.block_on(command(&args)),
     };
@@ -54,7 +51,6 @@ fn main() -> ExitCode {
 }
 
 /// The simulated AWS alone, until SIGINT.
-#[cfg(feature = "aws")]
 async fn aws(args: &[String]) -> Result<(), SandboxError> {
     let value = |name: &str| {
         let at = args.iter().position(|arg| arg == name)?;
