@@ -94,6 +94,12 @@ impl Layout {
         self.root.join("control.json")
     }
 
+    /// The simulated AWS: its graph, and a directory for each of its clusters.
+    #[must_use]
+    pub fn aws(&self) -> PathBuf {
+        self.root.join("aws")
+    }
+
     /// What the sandbox was last started with.
     #[must_use]
     pub fn options(&self) -> PathBuf {

@@ -15,7 +15,7 @@ pub mod supervisor;
 mod tls;
 pub mod tools;
 
-pub use control::{Phase, SandboxStatus};
+pub use control::{AwsStatus, Phase, SandboxStatus};
 pub use error::{Report, SandboxError};
 pub use files::Layout;
 pub use lifecycle::{Sandbox, StartEvent};
@@ -25,5 +25,5 @@ pub use settings::{SandboxSettings, shell_exports};
 pub use supervisor::context::SandboxContext;
 pub use supervisor::egress::EgressMap;
 pub use supervisor::process::ComponentStatus;
-pub use supervisor::{StartOptions, instance_types, supervise};
+pub use supervisor::{AwsOptions, StartOptions, instance_types, supervise};
 pub use tools::{InstallEvent, InstallPhase, Program, Programs};

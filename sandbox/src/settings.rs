@@ -80,6 +80,20 @@ impl Sandbox {
             ("HELM_CONFIG_HOME".to_owned(), text(home.join("config"))),
             ("HELM_DATA_HOME".to_owned(), text(home.join("data"))),
         ];
+        if let Some(aws) = &status.aws {
+            let region = "us-west-2".to_owned();
+            variables.extend([
+                ("AWS_ENDPOINT_URL".to_owned(), aws.endpoint.clone()),
+                ("AWS_ACCESS_KEY_ID".to_owned(), aws.access_key_id.clone()),
+                (
+                    "AWS_SECRET_ACCESS_KEY".to_owned(),
+                    aws.secret_access_key.clone(),
+                ),
+                ("AWS_REGION".to_owned(), region.clone()),
+                ("AWS_DEFAULT_REGION".to_owned(), region),
+                ("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()),
+            ]);
+        }
         for (from, to) in settings.mirrors {
             let name = to
                 .rsplit('/')

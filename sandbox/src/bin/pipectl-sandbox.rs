@@ -12,7 +12,7 @@ use pipectl_sandbox::aws::AwsSettings;
 use pipectl_sandbox::{Sandbox, SandboxError, StartOptions, shell_exports, supervise};
 use tokio_util::sync::CancellationToken;
 
-const USAGE: &str = "pipectl-sandbox install|start|stop|status|env|reset|counters|faults [JSON] [--name N] [--nodes N] [--api-port P]
+const USAGE: &str = "pipectl-sandbox install|start|stop|status|env|reset|counters|faults [JSON] [--name N] [--nodes N] [--api-port P] [--aws]
        pipectl-sandbox aws [--port P] [--scale X] [--seed N] [--file F] [--region R]   the simulated AWS alone";
 
 fn main() -> ExitCode {
@@ -104,6 +104,9 @@ async fn command(args: &[String]) -> Result<(), SandboxError> {
     let mut options = StartOptions::default();
     if let Some(nodes) = value("--nodes").and_then(|nodes| nodes.parse().ok()) {
         options.nodes = nodes;
+    }
+    if args.iter().any(|arg| arg == "--aws") {
+        options.aws = Some(pipectl_sandbox::AwsOptions::default());
     }
     options.api_port = value("--api-port").and_then(|port| port.parse().ok());
     let show = |value: &dyn erased::Json| println!("{}", value.json());

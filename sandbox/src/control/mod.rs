@@ -32,6 +32,29 @@ pub enum Phase {
     Stopping,
 }
 
+/// Where the simulated AWS is, and the key of its account. The key is of the sandbox alone: it opens nothing else.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct AwsStatus {
+    /// `http://127.0.0.1:PORT`.
+    pub endpoint: String,
+    /// Account.
+    pub account: String,
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: String,
+}
+
+impl std::fmt::Debug for AwsStatus {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("AwsStatus")
+            .field("endpoint", &self.endpoint)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A sandbox as it is now.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct SandboxStatus {
@@ -59,6 +82,9 @@ pub struct SandboxStatus {
     pub memory: Option<u64>,
     /// The real components.
     pub components: Vec<ComponentStatus>,
+    /// The simulated AWS, where it was started with one.
+    #[serde(default)]
+    pub aws: Option<AwsStatus>,
 }
 
 impl SandboxStatus {

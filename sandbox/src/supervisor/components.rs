@@ -22,15 +22,45 @@ pub(crate) struct Ports {
     pub(crate) egress: u16,
 }
 
-/// Addresses of services: the range that EKS takes when the VPC is in 10.0.0.0/8 is 172.20.0.0/16, else 10.100.0.0/16
-/// (EKS user guide, "kubernetesNetworkConfig"); the sandbox's VPC is 10.0.0.0/16.
-pub(crate) const SERVICE_RANGE: &str = "172.20.0.0/16";
+/// In what control planes differ.
+#[derive(Clone, Debug)]
+pub(crate) struct Flavour {
+    /// Addresses of services.
+    pub(crate) service_range: String,
+    /// Who issues service account tokens.
+    pub(crate) issuer: String,
+    /// Where the API server asks whom a bearer token belongs to that it does not know itself.
+    pub(crate) token_webhook: Option<String>,
+}
+
+impl Default for Flavour {
+    /// The range that EKS takes when the VPC is in 10.0.0.0/8 is 172.20.0.0/16, else 10.100.0.0/16 (EKS user guide,
+    /// "kubernetesNetworkConfig"); the sandbox's VPC is 10.0.0.0/16.
+    fn default() -> Self {
+        Self {
+            service_range: "172.20.0.0/16".to_owned(),
+            issuer: "https://kubernetes.default.svc".to_owned(),
+            token_webhook: None,
+        }
+    }
+}
+
+impl Flavour {
+    /// The address of the service `kubernetes`: the first of the range.
+    fn first_service(&self) -> String {
+        let network = self.service_range.split('/').next().unwrap_or_default();
+        network
+            .rsplit_once('.')
+            .map_or_else(|| network.to_owned(), |(start, _)| format!("{start}.1"))
+    }
+}
 
 /// Builds each component's arguments and writes the files that those name.
 pub(crate) struct Components<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) credentials: &'a Credentials,
     pub(crate) ports: Ports,
+    pub(crate) flavour: &'a Flavour,
 }
 
 fn flag(name: &str, value: impl std::fmt::Display) -> String {
@@ -102,11 +132,12 @@ impl Components<'_> {
     }
 
     fn api_server(&self) -> Result<Vec<String>, SandboxError> {
+        let first = self.flavour.first_service();
         let names = [
             "kubernetes",
             "kubernetes.default",
             "kubernetes.default.svc",
-            "172.20.0.1",
+            first.as_str(),
         ];
         let serving = self.credentials.server("kube-apiserver", &names)?;
         let etcd = self
@@ -146,7 +177,8 @@ impl Components<'_> {
         )?;
         let ca = self.credentials.ca();
         let key = self.credentials.service_account_key();
-        Ok(vec![
+        let mut arguments = self.token_webhook()?;
+        arguments.extend([
             flag("bind-address", "127.0.0.1"),
             flag("secure-port", self.ports.api),
             // Documentation address (RFC 5737): nobody connects to it, and a machine without a network has no other.
@@ -159,13 +191,13 @@ impl Components<'_> {
             flag("token-auth-file", self.credentials.token_file().display()),
             flag("anonymous-auth", false),
             flag("authorization-mode", "RBAC"),
-            flag("service-account-issuer", "https://kubernetes.default.svc"),
+            flag("service-account-issuer", &self.flavour.issuer),
             flag(
                 "service-account-key-file",
                 self.credentials.service_account_certificate().display(),
             ),
             flag("service-account-signing-key-file", key.display()),
-            flag("service-cluster-ip-range", SERVICE_RANGE),
+            flag("service-cluster-ip-range", &self.flavour.service_range),
             flag(
                 "etcd-servers",
                 format!("https://127.0.0.1:{}", self.ports.etcd),
@@ -182,6 +214,31 @@ impl Components<'_> {
             // One user at a time: fair queueing only delays the first answer; throttling is a fault of the proxy's.
             flag("enable-priority-and-fairness", false),
             flag("shutdown-delay-duration", "0s"),
+        ]);
+        Ok(arguments)
+    }
+
+    fn token_webhook(&self) -> Result<Vec<String>, SandboxError> {
+        let Some(url) = &self.flavour.token_webhook else {
+            return Ok(Vec::new());
+        };
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "webhook",
+            "clusters": [{ "name": "webhook", "cluster": { "server": url } }],
+            "users": [{ "name": "webhook", "user": {} }],
+            "contexts": [{ "name": "webhook", "context": { "cluster": "webhook", "user": "webhook" } }],
+        });
+        let config = self.write(
+            "token-webhook.kubeconfig",
+            &serde_norway::to_string(&config).unwrap_or_default(),
+        )?;
+        Ok(vec![
+            flag("authentication-token-webhook-config-file", config.display()),
+            flag("authentication-token-webhook-version", "v1"),
+            // A removed access entry must not let anybody in for long.
+            flag("authentication-token-webhook-cache-ttl", "2s"),
         ])
     }
 

@@ -8,7 +8,7 @@ use kube::config::{AuthInfo, Kubeconfig, NamedAuthInfo, NamedCluster, NamedConte
 use pipectl_process::GuardedChild;
 use tokio_util::sync::CancellationToken;
 
-use super::components::{Components, Ports};
+use super::components::{Components, Flavour, Ports};
 use super::credentials::Credentials;
 use super::process::{ComponentStatus, Recipe, Running};
 use crate::error::SandboxError;
@@ -39,6 +39,7 @@ pub(crate) struct Boot<'a> {
     pub(crate) guard: PathBuf,
     /// Port of the egress proxy, which listens already.
     pub(crate) egress: u16,
+    pub(crate) flavour: &'a Flavour,
     /// Cancelled when a component cannot be kept running.
     pub(crate) failed: CancellationToken,
 }
@@ -119,6 +120,7 @@ impl Boot<'_> {
             layout: self.layout,
             credentials: self.credentials,
             ports,
+            flavour: self.flavour,
         };
         let start = |program: Program| -> Result<(Recipe, GuardedChild), SandboxError> {
             let recipe = Recipe {

@@ -33,20 +33,42 @@ impl EgressMap {
 
     /// Let `address` answer for `service` in `namespace` at `port`; replaces an earlier registration.
     pub fn register(&self, namespace: &str, service: &str, port: u16, address: SocketAddr) {
-        let key = ServicePort { namespace: namespace.to_owned(), service: service.to_owned(), port };
-        self.targets.write().unwrap_or_else(PoisonError::into_inner).insert(key, address);
+        let key = ServicePort {
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            port,
+        };
+        self.targets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, address);
     }
 
     /// Stop answering for `service` in `namespace` at `port`; calls are refused from then on.
     pub fn unregister(&self, namespace: &str, service: &str, port: u16) {
-        let key = ServicePort { namespace: namespace.to_owned(), service: service.to_owned(), port };
-        self.targets.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let key = ServicePort {
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            port,
+        };
+        self.targets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&key);
     }
 
     /// The listener that answers for this service, if any.
     #[must_use]
     pub fn resolve(&self, namespace: &str, service: &str, port: u16) -> Option<SocketAddr> {
-        let key = ServicePort { namespace: namespace.to_owned(), service: service.to_owned(), port };
-        self.targets.read().unwrap_or_else(PoisonError::into_inner).get(&key).copied()
+        let key = ServicePort {
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            port,
+        };
+        self.targets
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .copied()
     }
 }

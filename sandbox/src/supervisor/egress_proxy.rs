@@ -136,9 +136,7 @@ impl EgressProxy {
         let cluster = self.cluster.get()?;
         // The API server calls a webhook's service by its cluster address and the service's port.
         let address: IpAddr = host.parse().ok()?;
-        if port == KUBELET
-            && matches!(address, IpAddr::V4(address) if address.octets()[..2] == [10, 0])
-        {
+        if port == KUBELET && matches!(address, IpAddr::V4(address) if address.is_private()) {
             return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, cluster.kubelet)));
         }
         // Connections are kept and used again, so this list, from the API server's cache, is rare.

@@ -1,5 +1,6 @@
 //! The process that owns a running sandbox: it keeps the control plane alive and everything around it.
 
+mod cloud;
 mod components;
 pub mod context;
 mod control_plane;
@@ -9,6 +10,7 @@ mod egress_proxy;
 mod nodes;
 pub(crate) mod process;
 mod run;
+mod runtime;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,6 +38,28 @@ pub struct StartOptions {
     /// Directory with official definitions (`NAME-VERSION/crds/*.yaml`) that the charts hold instead of the sandbox's own.
     #[serde(default)]
     pub crds: Option<PathBuf>,
+    /// The simulated AWS; none without.
+    #[serde(default)]
+    pub aws: Option<AwsOptions>,
+}
+
+/// What the simulated AWS is started with.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct AwsOptions {
+    /// How much faster than AWS lifecycles pass; at least 1.
+    pub time_scale: u32,
+    /// For identifiers that are the same in every run.
+    #[serde(default)]
+    pub seed: Option<u64>,
+}
+
+impl Default for AwsOptions {
+    fn default() -> Self {
+        Self {
+            time_scale: 60,
+            seed: None,
+        }
+    }
 }
 
 impl Default for StartOptions {
@@ -45,12 +69,19 @@ impl Default for StartOptions {
             instance_type: "m6i.large".to_owned(),
             api_port: None,
             crds: None,
+            aws: None,
         }
     }
 }
 
 impl StartOptions {
     pub(crate) fn check(&self) -> Result<(), SandboxError> {
+        if self.aws.as_ref().is_some_and(|aws| aws.time_scale < 1) {
+            return Err(SandboxError::InvalidSetting {
+                setting: "time scale",
+                reason: "it has to be at least 1".to_owned(),
+            });
+        }
         nodes::check(self.nodes, &self.instance_type)
     }
 }

@@ -1,35 +1,26 @@
 //! The life of a supervisor: listen, boot, simulate, wait, end everything.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::StartOptions;
-use super::context::SandboxContext;
-use super::control_plane::{Boot, ControlPlane};
+use super::cloud::CloudRuntime;
+use super::components::Flavour;
 use super::credentials::{Credentials, random_token};
-use super::egress::EgressMap;
-use super::egress_proxy::EgressProxy;
+use super::runtime::{self, Cluster, ClusterRuntime, address, listen, listen_at_best, port};
 use super::{nodes, process};
-use crate::control::{self, Control, Endpoint, Phase, SandboxStatus};
+use crate::control::{self, AwsStatus, Control, Endpoint, Phase, SandboxStatus};
 use crate::error::SandboxError;
 use crate::files::{self, Layout, Lock};
-use crate::pki::Pki;
-use crate::proxy::{Proxy, ProxyState};
+use crate::proxy::ProxyState;
 use crate::tools::{Program, Programs};
 
-/// How long the processes of a supervisor that died may take to follow it.
-const PREDECESSOR_LIMIT: Duration = Duration::from_secs(20);
 /// How long nodes and the first service account may take.
 const USABLE_LIMIT: Duration = Duration::from_secs(60);
-/// How long simulation and stand-ins may take to return.
-const SIMULATION_GRACE: Duration = Duration::from_secs(2);
 
 /// Ports that a sandbox had, to have again: what was handed out earlier stays right.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -42,7 +33,8 @@ struct KnownPorts {
 struct Shared {
     phase: Mutex<Phase>,
     boot_ms: Mutex<Option<u64>>,
-    plane: Mutex<Option<ControlPlane>>,
+    plane: Mutex<Option<ClusterRuntime>>,
+    aws: Mutex<Option<AwsStatus>>,
 }
 
 impl Shared {
@@ -54,7 +46,7 @@ impl Shared {
 /// Run the sandbox until somebody stops it.
 pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError> {
     let began = Instant::now();
-    let _lock = Lock::take(&layout.supervisor_lock(), PREDECESSOR_LIMIT, || {}).await?;
+    let _lock = Lock::take(&layout.supervisor_lock(), runtime::PREDECESSOR_LIMIT, || {}).await?;
     let options =
         std::fs::read(layout.options()).map_err(SandboxError::io("read", layout.options()))?;
     let options: StartOptions = serde_json::from_slice(&options).unwrap_or_default();
@@ -63,7 +55,7 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         directory: PathBuf::new(),
         missing: Program::ALL.to_vec(),
     })?;
-    wait_for_predecessor(name, layout).await?;
+    runtime::wait_for_predecessor(name, layout).await?;
 
     let known: KnownPorts = std::fs::read(layout.ports())
         .ok()
@@ -76,7 +68,6 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         None => listen_at_best(known.api).await?,
     };
     let charts = listen_at_best(known.charts).await?;
-    let egress = listen_at_best(0).await?;
     let control = listen_at_best(0).await?;
     let (api_port, charts_port) = (port(&api)?, port(&charts)?);
     let ports = serde_json::to_vec(&KnownPorts {
@@ -101,6 +92,7 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         phase: Mutex::new(Phase::Starting("etcd".to_owned())),
         boot_ms: Mutex::new(None),
         plane: Mutex::new(None),
+        aws: Mutex::new(None),
     });
     let endpoint = Endpoint {
         address: address(&control)?,
@@ -126,62 +118,36 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         &serde_json::to_vec(&endpoint).unwrap_or_default(),
     )?;
 
-    let map = EgressMap::new();
-    let egress_port = port(&egress)?;
-    let egress_proxy = Arc::new(EgressProxy::new(map.clone(), &credentials.pki)?);
-    tokio::spawn(Arc::clone(&egress_proxy).serve(egress, servers.clone()));
-
-    let boot = Boot {
+    let phase = |step: &str| shared.set(Phase::Starting(step.to_owned()));
+    let boot = Cluster {
+        name,
         layout,
-        credentials: &credentials,
+        credentials,
         programs: &programs,
         guard: guard(),
-        egress: egress_port,
+        flavour: Flavour::default(),
+        api,
+        proxy: proxy_state,
         failed: stop.clone(),
+        volumes: true,
     };
-    let phase = |step: &str| shared.set(Phase::Starting(step.to_owned()));
     let booted = tokio::select! {
-        booted = boot.run(&phase) => booted.map(Some),
+        booted = boot.boot(&phase) => booted.map(Some),
         () = stop.cancelled() => Ok(None),
     };
-    let simulation = CancellationToken::new();
-    let simulated = TaskTracker::new();
+    let mut cloud: Option<CloudRuntime> = None;
     let outcome = async {
-        let Some(plane) = booted? else { return Ok(()) };
-        egress_proxy.connect(plane.client.clone(), plane.ports.kubelet);
-        let client = plane.client.clone();
-        let api_target = plane.ports.api;
-        // From here on the end of this function ends the control plane.
-        *shared.plane.lock().unwrap_or_else(PoisonError::into_inner) = Some(plane);
-        let identity = credentials
-            .pki
-            .server("sandbox-api", &["localhost", "127.0.0.1"])?;
-        let proxy = Arc::new(Proxy::new(
-            &credentials.pki,
-            &identity,
-            api_target,
-            proxy_state,
-        )?);
-        tokio::spawn(proxy.serve(api, servers.clone()));
-        let context = SandboxContext {
-            client: client.clone(),
-            ca_pem: credentials.pki.ca_pem().to_owned(),
-            pki: Arc::new(Pki::load(
-                name,
-                credentials.pki.ca_pem(),
-                credentials.pki.ca_key_pem(),
-            )?),
-            egress: map,
-            shutdown: simulation.clone(),
-            dir: layout.root.clone(),
+        let Some(runtime) = booted? else {
+            return Ok(());
         };
-        simulated.spawn(crate::simulation::run(context.clone()));
-        simulated.spawn(crate::standins::run(context));
-        simulated.spawn(crate::charts::serve_with(
+        let client = runtime.client().clone();
+        runtime.spawn(crate::charts::serve_with(
             charts,
             options.crds.clone(),
-            simulation.clone(),
+            runtime.ends(),
         ));
+        // From here on the end of this function ends the control plane.
+        *shared.plane.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
         shared.set(Phase::Starting("nodes".to_owned()));
         let usable = async {
             nodes::ensure(&client, options.nodes, &options.instance_type).await?;
@@ -190,6 +156,13 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         tokio::select! {
             usable = usable => usable?,
             () = stop.cancelled() => return Ok(()),
+        }
+        if let Some(aws) = &options.aws {
+            shared.set(Phase::Starting("simulated AWS".to_owned()));
+            let started =
+                CloudRuntime::start(aws, layout, &programs, guard(), stop.clone()).await?;
+            *shared.aws.lock().unwrap_or_else(PoisonError::into_inner) = Some(started.status());
+            cloud = Some(started);
         }
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         *shared
@@ -205,17 +178,16 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
 
     shared.set(Phase::Stopping);
     tracing::info!("sandbox stops");
-    // Simulation and stand-ins return while there still is an API server to take their last words.
-    simulation.cancel();
-    simulated.close();
-    let _ = tokio::time::timeout(SIMULATION_GRACE, simulated.wait()).await;
-    let plane = shared
+    if let Some(cloud) = cloud {
+        cloud.stop().await;
+    }
+    let runtime = shared
         .plane
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .take();
-    if let Some(plane) = plane {
-        plane.stop().await;
+    if let Some(runtime) = runtime {
+        runtime.stop().await;
     }
     servers.cancel();
     files::remove_file(&layout.control())?;
@@ -263,30 +235,17 @@ fn status_of(
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
             memory: process::memory_of(std::process::id()),
-            components: plane.as_ref().map(ControlPlane::status).unwrap_or_default(),
+            aws: shared
+                .aws
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+            components: plane
+                .as_ref()
+                .map(ClusterRuntime::status)
+                .unwrap_or_default(),
         }
     }
-}
-
-/// Components of a supervisor that was killed end by themselves; until then their data is theirs.
-async fn wait_for_predecessor(name: &str, layout: &Layout) -> Result<(), SandboxError> {
-    files::private_directory(&layout.logs())?;
-    let since = Instant::now();
-    while Program::ALL
-        .iter()
-        .any(|program| process::log_is_in_use(&layout.log(program.file_name())))
-    {
-        if since.elapsed() >= PREDECESSOR_LIMIT {
-            return Err(SandboxError::StillRunning {
-                name: name.to_owned(),
-                waited: PREDECESSOR_LIMIT,
-            });
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Program::ALL
-        .iter()
-        .try_for_each(|program| files::set_aside(&layout.log(program.file_name())))
 }
 
 async fn wait_until_usable(client: &kube::Client, count: u16) -> Result<(), SandboxError> {
@@ -330,33 +289,4 @@ fn stop_on_signals() -> Result<CancellationToken, SandboxError> {
         }
     });
     Ok(stop)
-}
-
-async fn listen(port: u16) -> std::io::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
-}
-
-/// On this port, or when somebody else has it, on any free one.
-async fn listen_at_best(port: u16) -> Result<TcpListener, SandboxError> {
-    if port != 0
-        && let Ok(listener) = listen(port).await
-    {
-        return Ok(listener);
-    }
-    listen(0).await.map_err(|source| SandboxError::Spawn {
-        what: "a listener on 127.0.0.1".to_owned(),
-        source,
-    })
-}
-
-fn address(listener: &TcpListener) -> Result<SocketAddr, SandboxError> {
-    let address = listener.local_addr();
-    address.map_err(|source| SandboxError::Spawn {
-        what: "a listener on 127.0.0.1".to_owned(),
-        source,
-    })
-}
-
-fn port(listener: &TcpListener) -> Result<u16, SandboxError> {
-    address(listener).map(|address| address.port())
 }

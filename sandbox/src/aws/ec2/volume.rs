@@ -185,6 +185,15 @@ pub(crate) const ACTIONS: &[Action] = &[
 /// Make a volume, for any part of the simulator; it becomes available a little later.
 pub(crate) fn create(scene: &mut Scene<'_>, new: NewVolume) -> String {
     let id = scene.core.ids.ec2("vol");
+    create_as(scene, id.clone(), new);
+    id
+}
+
+/// The same with an identifier of the caller's; nothing happens when there is a volume of that identifier.
+pub(crate) fn create_as(scene: &mut Scene<'_>, id: String, new: NewVolume) {
+    if scene.region.ec2.volumes.contains_key(&id) {
+        return;
+    }
     let gp3 = new.kind == "gp3";
     let volume = Volume {
         id: id.clone(),
@@ -201,11 +210,7 @@ pub(crate) fn create(scene: &mut Scene<'_>, new: NewVolume) -> String {
         tags: Tags::new(new.tags),
     };
     scene.region.ec2.volumes.insert(id.clone(), volume);
-    scene.schedule(
-        Wait::VolumeAvailable,
-        Event::VolumeAvailable { volume: id.clone() },
-    );
-    id
+    scene.schedule(Wait::VolumeAvailable, Event::VolumeAvailable { volume: id });
 }
 
 /// Delete a volume, for any part of the simulator, whatever it is attached to.

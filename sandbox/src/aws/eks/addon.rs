@@ -1,5 +1,7 @@
 //! Add-ons.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -55,6 +57,16 @@ impl Addon {
     /// Whether its pods work.
     pub(super) fn works(&self) -> bool {
         matches!(self.status, AddonStatus::Active | AddonStatus::Updating)
+    }
+
+    /// The tags that the EBS CSI driver is told to write on every volume (its setting `controller.extraVolumeTags`).
+    pub(super) fn volume_tags(&self) -> BTreeMap<String, String> {
+        let text = self.configuration.as_deref().unwrap_or_default();
+        let tree: Value = serde_norway::from_str(text).unwrap_or_default();
+        let tags = tree["controller"]["extraVolumeTags"].as_object();
+        let text =
+            |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+        tags.into_iter().flatten().filter_map(text).collect()
     }
 
     fn show(&self, cluster: &str) -> Value {

@@ -15,7 +15,6 @@ use super::cluster::{self, Plane, Status};
 use super::{by_id, version};
 use crate::aws::Aws;
 use crate::aws::ec2::{instance, instance_type, volume};
-use crate::aws::wire::error::ApiError;
 use crate::aws::world::World;
 use crate::aws::world::scene::Scene;
 use crate::aws::world::zones;
@@ -86,6 +85,19 @@ pub struct NodeView {
     pub leaving: bool,
 }
 
+/// A volume that the EBS CSI driver made for a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimVolume {
+    /// `vol-...`.
+    pub id: String,
+    /// Zone.
+    pub zone: String,
+    /// Size in GiB.
+    pub size_gib: i64,
+    /// What the driver writes on it.
+    pub tags: BTreeMap<String, String>,
+}
+
 /// Who somebody is inside a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -112,7 +124,7 @@ pub trait ClusterHost: Send + Sync + 'static {
     /// Make the control planes those of `clusters`: boot what is missing, end what is no longer there, see to nodes and
     /// bindings of those that are up. Reports what is up with [`Aws::cluster_is_up`]. Called again after each change; one call
     /// at a time.
-    async fn reconcile(&self, aws: &Aws, clusters: Vec<ClusterView>);
+    async fn reconcile(&self, aws: &Arc<Aws>, clusters: Vec<ClusterView>);
 }
 
 /// The group by which an access policy is bound inside a cluster, everywhere or in one namespace. EKS has an authorizer of its own
@@ -301,50 +313,42 @@ impl Aws {
             .with(|world| at(world, id, |scene| entered(scene, id, &caller)))?
     }
 
-    /// A volume for a claim: appears in the graph. Returns its id, or why there is none.
-    ///
-    /// # Errors
-    /// When the cluster is not there, or the zone is none of its region.
-    pub fn make_volume(
-        &self,
-        cluster: &str,
-        zone: &str,
-        size_gib: i64,
-        kind: &str,
-        tags: BTreeMap<String, String>,
-    ) -> Result<String, String> {
-        let made = self.cloud.change(|world| {
+    /// A claim of the cluster of that id has a volume: it appears in EC2, with the tags of the driver and of its add-on.
+    pub fn claim_volume(&self, cluster: &str, claimed: ClaimVolume) {
+        self.cloud.change(|world| {
             at(world, cluster, |scene| {
-                if !zone.starts_with(&scene.place.region) || zones::zone_id(zone).is_none() {
-                    return Err(ApiError::new(
-                        "InvalidZone.NotFound",
-                        format!("The zone '{zone}' does not exist."),
-                    ));
-                }
+                let Some(of) = by_id(scene, cluster) else {
+                    return;
+                };
+                let mut tags = claimed.tags;
+                let name = of.name.clone();
+                tags.insert("KubernetesCluster".to_owned(), name.clone());
+                tags.insert(format!("kubernetes.io/cluster/{name}"), "owned".to_owned());
+                tags.extend(
+                    of.addons
+                        .get("aws-ebs-csi-driver")
+                        .map(Addon::volume_tags)
+                        .unwrap_or_default(),
+                );
                 let new = volume::NewVolume {
-                    zone: zone.to_owned(),
-                    size: size_gib,
-                    kind: kind.to_owned(),
+                    zone: claimed.zone,
+                    size: claimed.size_gib,
+                    kind: "gp3".to_owned(),
                     iops: None,
                     throughput: None,
                     encrypted: false,
                     kms_key: None,
                     tags,
                 };
-                Ok(volume::create(scene, new))
-            })
+                volume::create_as(scene, claimed.id, new);
+            });
         });
-        match made {
-            Some(Ok(id)) => Ok(id),
-            Some(Err(error)) => Err(error.message),
-            None => Err("the cluster is gone".to_owned()),
-        }
     }
 
-    /// A claim's volume goes, whatever it is attached to.
-    pub fn remove_volume(&self, cluster: &str, volume_id: &str) {
+    /// A claim's volume is deleted in EC2.
+    pub fn release_volume(&self, cluster: &str, id: &str) {
         self.cloud
-            .change(|world| at(world, cluster, |scene| volume::remove(scene, volume_id)));
+            .change(|world| at(world, cluster, |scene| volume::remove(scene, id)));
     }
 }
 
