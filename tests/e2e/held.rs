@@ -20,14 +20,20 @@ fn of_two_runs_at_once_one_is_told_who_works_on_it() {
     sandbox.count_anew();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("the host's name");
     let host = host.trim();
-    for arguments in [["up", &slow], ["down", TINY], ["forget", TINY]] {
-        let command = world.pipectl(&arguments);
-        let command = match arguments[0] {
-            "up" => command.arg(&option),
-            _ => command.arg("--yes"),
-        };
-        command.exits(6).complains("STA020").says(host);
+    let held = [
+        vec!["up", &slow, &option],
+        vec!["down", TINY, "--yes"],
+        vec!["forget", TINY, "--force", "--yes"],
+    ];
+    for arguments in held {
+        let told = world.pipectl(&arguments).exits(6);
+        let _ = told.complains("STA020").says(host);
     }
+    // What lives is not forgotten by chance.
+    world
+        .pipectl(&["forget", TINY, "--yes"])
+        .exits(7)
+        .complains("CLI020");
     assert_eq!(
         sandbox.calls().writes(),
         [],

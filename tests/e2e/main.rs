@@ -8,6 +8,7 @@
 
 mod ambient;
 mod bad_input;
+mod broken;
 mod faults;
 mod held;
 mod lifecycle;
@@ -18,4 +19,3 @@ mod secrets;
 mod stuck;
 mod support;
 mod surface;
-mod trouble;

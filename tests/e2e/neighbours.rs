@@ -50,6 +50,25 @@ fn two_environments_in_one_sandbox() {
     let sandbox = world.sandbox("shared");
     let (option, cluster) = (sandbox.option(), sandbox.cluster());
     let file = world.file("tiny.yaml", &tiny("busybox:1"));
+    // A plan before anything is there says what comes, and makes none of it.
+    sandbox.count_anew();
+    let plan = world
+        .pipectl(&["plan", &file, &option, "-o", "json", "--detailed-exitcode"])
+        .exits(2);
+    for object in [
+        "Namespace tiny",
+        "ConfigMap tiny/settings",
+        "Deployment tiny/web",
+    ] {
+        assert!(
+            plan.stdout.contains(object),
+            "{object}\n{}",
+            plan.described()
+        );
+    }
+    world.pipectl(&["plan", &file, &option]).exits(0);
+    assert_eq!(sandbox.calls().writes(), []);
+    world.assert_nothing_recorded();
     world.events(&["up", &file, &option]).exits(0);
     let first = cluster.everything("pipectl.dev/environment=tiny");
 
@@ -133,7 +152,22 @@ fn two_environments_in_one_sandbox() {
         "the first one was touched"
     );
     let second = world.file("second.yaml", &tiny_named("second", "busybox:1"));
-    world.events(&["up", &second, &option]).exits(0);
+    // Said in plain lines where nobody draws, with a summary for those who want to keep one.
+    let summary = world.directory().join("summary.md");
+    let plain = world
+        .pipectl(&["up", &second, &option, "--summary"])
+        .arg(&summary)
+        .exits(0);
+    assert!(
+        plain.stdout.lines().count() > 3 && !plain.stdout.contains('\u{1b}'),
+        "{}",
+        plain.described()
+    );
+    let summary = std::fs::read_to_string(&summary).expect("the summary");
+    assert!(
+        summary.contains('#') && summary.contains("second"),
+        "{summary}"
+    );
     world.pipectl(&["status", "second", "--check"]).exits(0);
     world.events(&["down", TINY, "--yes"]).exits(0);
     assert!(

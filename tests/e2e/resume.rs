@@ -196,10 +196,10 @@ fn at_once(world: &World, sandbox: &Sandbox<'_>, file: &str) {
     sandbox.no_faults();
 }
 
-/// Sends one interrupt and gives the promised time for it.
+/// Sends one interrupt as a terminal does, to everything in the foreground, and gives the promised time for it.
 fn interrupted(run: Running<'_>) -> Outcome {
     let before = run.elapsed();
-    run.signal(Signal::INT);
+    run.signal_group(Signal::INT);
     run.wait_at_most(before + OBEYED)
 }
 

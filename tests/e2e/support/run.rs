@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 
 use super::{Events, World};
@@ -296,9 +296,20 @@ impl Running<'_> {
 
     /// Sends a signal to the program itself.
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // It may have ended meanwhile; the outcome tells.
-        let _ = kill_process(pid.expect("a process has a number"), signal);
+        let _ = kill_process(self.pid(), signal);
+    }
+
+    /// Sends a signal to the program and everything that it started in its own process group.
+    pub fn signal_group(&self, signal: Signal) {
+        let _ = kill_process_group(self.pid(), signal);
+    }
+
+    fn pid(&self) -> Pid {
+        let number = i32::try_from(self.child.id()).ok();
+        number
+            .and_then(Pid::from_raw)
+            .expect("a process has a number")
     }
 
     /// Waits for its end.
