@@ -91,7 +91,8 @@ use self::world::snapshot;
 use crate::error::SandboxError;
 
 pub use self::eks::host::{
-    ClaimVolume, ClusterHost, ClusterView, Identity, NodeView, PlaneAddress, access_policies, policy_group,
+    ClaimVolume, ClusterHost, ClusterView, Identity, NodeView, PlaneAddress, access_policies,
+    policy_group,
 };
 pub use self::world::counters::CallCount;
 pub use self::world::effects::{Effect, EffectKind};
