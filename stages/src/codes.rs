@@ -3,6 +3,91 @@
 /// Code, meaning, what to do.
 pub const CODES: &[(&str, &str, &str)] = &[
     (
+        "ACC001",
+        "The credentials are of another AWS account than the one that the environment lives in, or that the pipeline file names. Nothing was changed.",
+        "use credentials of that account (spec.provider.eks.profile or roleArn), or choose another --env",
+    ),
+    (
+        "ACC002",
+        "The environment lives in another AWS region. Nothing was changed.",
+        "put spec.provider.eks.region back, or choose another --env",
+    ),
+    (
+        "ACC003",
+        "The credentials end before the run would. Nothing was changed.",
+        "renew them, or use a role that is assumed anew: spec.provider.eks.roleArn",
+    ),
+    (
+        "ACC004",
+        "An availability zone cannot be used: the region has none of that name, EKS puts no control plane into it, or it does not offer the instance types. Nothing was changed.",
+        "name other zones in spec.network.zones, or none",
+    ),
+    (
+        "ACC005",
+        "The region does not offer an instance type. Nothing was changed.",
+        "name another one in the node group's instanceTypes",
+    ),
+    (
+        "ACC006",
+        "An instance type has another processor architecture than its node group. Nothing was changed.",
+        "set the group's architecture, or other instance types",
+    ),
+    (
+        "ACC007",
+        "EKS does not offer the Kubernetes version. Nothing was changed.",
+        "set spec.cluster.kubernetesVersion to one of those that the message names",
+    ),
+    (
+        "ACC008",
+        "A quota of the AWS account leaves too little room. Nothing was changed.",
+        "free some of what it counts, or have it raised in Service Quotas",
+    ),
+    (
+        "ACC009",
+        "An EKS cluster of that name exists and is not this environment's. Nothing was changed.",
+        "set spec.cluster.name to another name, or choose another --env",
+    ),
+    (
+        "ACC010",
+        "The account holds another environment of the same name, with another UID.",
+        "choose another name with --env, or work on that environment from where its state is kept",
+    ),
+    (
+        "ADD001",
+        "EKS does not offer an add-on in that version for the Kubernetes version.",
+        "name one of those that the message lists, or none",
+    ),
+    (
+        "ADD002",
+        "An EKS add-on could not be installed or changed.",
+        "see the issues that EKS reports, mend them, and run pipectl up",
+    ),
+    (
+        "CLD001",
+        "The pipeline needs an AWS account, and the run was begun without a way to one.",
+        "check spec.provider",
+    ),
+    (
+        "CLD002",
+        "Something is needed that only an earlier step makes known.",
+        "run pipectl up; a plan shows it as not known yet",
+    ),
+    (
+        "CLD003",
+        "AWS answers every attempt to create something with one that came to nothing before.",
+        "wait an hour until AWS forgets the failed ones, then run pipectl up",
+    ),
+    (
+        "CLD004",
+        "Several resources are this environment's and one step's, more than one of them is in use, and none is recorded. pipectl never guesses.",
+        "see which one is right, delete the others, and run pipectl up",
+    ),
+    (
+        "CLD005",
+        "Something that only looks was about to change something.",
+        "report it: this is a mistake in pipectl",
+    ),
+    (
         "DWN001",
         "Something that is being deleted is held by a finalizer whose controller still runs and does not let go.",
         "look at the controller's log and at the object's conditions; pipectl strips a finalizer only when its controller is gone",
@@ -16,6 +101,46 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "DWN003",
         "Something of the environment is still there after everything was removed.",
         "see the chain of what holds it, mend that, and run pipectl down again; the environment's identity stays until then",
+    ),
+    (
+        "DWN004",
+        "Something that is not this environment's holds something that is to be deleted. pipectl deletes nobody else's things.",
+        "remove it where it is managed, then run pipectl down again",
+    ),
+    (
+        "EKS001",
+        "The EKS cluster that the steps after it need is not there, or not active.",
+        "run pipectl up again",
+    ),
+    (
+        "EKS002",
+        "An EKS control plane came to nothing.",
+        "mend what its issues name, then: pipectl down, pipectl up",
+    ),
+    (
+        "EKS003",
+        "EKS does not go back to an older Kubernetes version.",
+        "put spec.cluster.kubernetesVersion back, or take the environment down and bring it up anew",
+    ),
+    (
+        "EKS004",
+        "The encryption of Kubernetes Secrets cannot be taken back.",
+        "set spec.cluster.encryptSecrets to true again",
+    ),
+    (
+        "EKS005",
+        "The key that encrypts Kubernetes Secrets is disabled or about to be deleted.",
+        "enable it in KMS, or cancel its deletion",
+    ),
+    (
+        "EKS006",
+        "The EKS cluster is being deleted.",
+        "wait until it is gone, then run pipectl up",
+    ),
+    (
+        "EKS007",
+        "EKS gave up a change of the cluster.",
+        "mend what it names, then run pipectl up",
     ),
     (
         "ENV001",
@@ -51,6 +176,51 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "KFK005",
         "Claims of an earlier Kafka of the same name are still there. Their volumes name the old cluster, and every new broker would end with \"Invalid cluster.id\".",
         "delete the claims if nobody needs their data, or give the new Kafka another name",
+    ),
+    (
+        "NET001",
+        "A change touches something of the network that EC2 cannot change.",
+        "put the pipeline file back, or take the environment down and bring it up anew",
+    ),
+    (
+        "NET002",
+        "A piece of the network came to nothing.",
+        "mend what its code names, then run pipectl up: it makes another one",
+    ),
+    (
+        "NET003",
+        "A piece of the network that is needed is being deleted by somebody.",
+        "let that end, then run pipectl up: it makes another one",
+    ),
+    (
+        "NET004",
+        "A VPC or subnet that the pipeline file names does not exist in this account and region.",
+        "check the ids in spec.network.existingVpc",
+    ),
+    (
+        "NET005",
+        "EKS cannot use the VPC or the subnets that the pipeline file names.",
+        "see the message; EKS needs private subnets in two zones and DNS in the VPC",
+    ),
+    (
+        "NET006",
+        "A network interface is still in use.",
+        "see what uses it; it goes with that",
+    ),
+    (
+        "NOD001",
+        "A node group cannot come up.",
+        "see the issues that EKS reports: capacity, quotas, roles, or nodes that do not join",
+    ),
+    (
+        "NOD002",
+        "Instances of a node group run and do not join the cluster.",
+        "check that the nodes' subnets reach the API server and the internet",
+    ),
+    (
+        "NOD003",
+        "EKS gave up a change of a node group.",
+        "mend what it names, then run pipectl up",
     ),
     (
         "POD001",
@@ -218,7 +388,7 @@ mod tests {
         assert!(found.len() > 20);
         for (code, file) in found {
             // Codes of ports and of the engine, which examples and fakes name, are explained where they belong.
-            if ["K8S", "HLM", "ENG"]
+            if ["K8S", "HLM", "ENG", "AWS"]
                 .iter()
                 .any(|other| code.starts_with(other))
                 || file.contains("/src/testing/")

@@ -47,6 +47,11 @@ pub enum ItemStanding {
         /// A command that is safe to try next.
         safe_next: Option<String>,
     },
+    /// There, and to go at a date that somebody else sets.
+    Scheduled {
+        /// When, as a date.
+        on: String,
+    },
     /// There, and to stay.
     Kept {
         /// Why, in words.
@@ -438,6 +443,7 @@ pub fn absence(before: &Inventory, now: &Inventory) -> AbsenceReport {
                     held_by: held_by.clone(),
                     safe_next: safe_next.clone(),
                 },
+                ItemStanding::Scheduled { on } => Fate::Scheduled { on: on.clone() },
                 ItemStanding::Kept { why } => Fate::Kept { why: why.clone() },
             },
         })

@@ -9,7 +9,10 @@
     reason = "a step fails once, and its error carries its evidence"
 )]
 
+pub mod account;
+pub mod addons;
 pub mod blocks;
+pub mod cloud;
 pub mod cluster;
 pub mod codes;
 pub mod context;
@@ -21,6 +24,7 @@ pub mod inventory;
 pub mod kafka;
 pub mod namespaces;
 pub mod network;
+pub mod nodes;
 pub mod objects;
 pub mod operators;
 pub mod plan;
@@ -35,11 +39,15 @@ pub mod testing;
 pub mod verification;
 pub mod workloads;
 
+pub use cloud::{CloudOptions, Pace};
 pub use codes::CODES;
 pub use context::{Environment, Intents, Ports, Progress, ProgressSink, StepContext};
 pub use error::{PortError, PortErrorKind, Retry, StepError};
 pub use findings::{AbsenceReport, CheckResult, Fate, Finding, Leftover, Verdict};
-pub use plan::{DOWN_STAGES, DownOptions, STAGES, UpOptions, down, rendered_objects, up, up_with};
+pub use plan::{
+    CloudDownOptions, DOWN_STAGES, DOWN_STAGES_ON_AWS, DownOptions, STAGES, UpOptions, down,
+    down_on_aws, rendered_objects, up, up_on_aws, up_with,
+};
 pub use removal::{Removal, RemovalProgress};
 pub use step::{
     Change, Difference, Milestone, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts,

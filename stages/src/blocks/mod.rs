@@ -1,6 +1,7 @@
 //! What most steps are made of: a set of objects, or a Helm release. A stage says what it wants; the block observes,
 //! ensures, waits and shows differences.
 
+pub(crate) mod after;
 pub mod objects_removal;
 pub mod objects_step;
 pub mod pods;

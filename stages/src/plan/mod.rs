@@ -9,9 +9,11 @@ use pipectl_config::Loaded;
 use serde_json::Value;
 
 use crate::{
-    environment,
+    account, addons,
+    cloud::CloudOptions,
+    cluster, environment,
     inventory::Inventory,
-    kafka, namespaces, operators,
+    kafka, namespaces, network, nodes, operators,
     ports::objects::Kind,
     removal::Removal,
     spark_application, spark_operator,
@@ -20,12 +22,19 @@ use crate::{
     workloads::manifests::Manifests,
 };
 
-/// The stages in install order, as a person thinks of them. `network` and `cluster` have steps where pipectl makes
-/// these itself.
+mod on_aws;
+
+pub use on_aws::{CloudDownOptions, DOWN_STAGES_ON_AWS, down_on_aws};
+
+/// The stages in install order, as a person thinks of them. The first ones have steps where pipectl makes the cluster
+/// itself.
 pub const STAGES: &[&str] = &[
+    account::STAGE,
+    network::STAGE,
+    cluster::STAGE,
+    addons::STAGE,
+    nodes::STAGE,
     environment::STAGE,
-    "network",
-    "cluster",
     strimzi::STAGE,
     kafka::STAGE,
     spark_operator::STAGE,
@@ -48,12 +57,27 @@ pub fn up(loaded: &Loaded) -> Vec<Arc<dyn Step>> {
     up_with(loaded, UpOptions::default())
 }
 
-/// The steps that make a pipeline, with options.
+/// The steps that make a pipeline, with options, in a cluster that is there already.
 #[must_use]
 pub fn up_with(loaded: &Loaded, options: UpOptions) -> Vec<Arc<dyn Step>> {
     let loaded = &Arc::new(loaded.clone());
-    let mut steps = Vec::new();
-    steps.extend(environment::steps());
+    platform(loaded, options, environment::steps())
+}
+
+/// The steps that make a pipeline on AWS: its network, its EKS cluster, and the platform in it.
+#[must_use]
+pub fn up_on_aws(loaded: &Loaded, options: UpOptions, cloud: &CloudOptions) -> Vec<Arc<dyn Step>> {
+    let loaded = &Arc::new(loaded.clone());
+    platform(loaded, options, on_aws::before_platform(loaded, cloud))
+}
+
+/// The platform's steps after those that come before it.
+fn platform(
+    loaded: &Arc<Loaded>,
+    options: UpOptions,
+    before: Vec<Arc<dyn Step>>,
+) -> Vec<Arc<dyn Step>> {
+    let mut steps = before;
     steps.extend(namespaces::steps(loaded));
     steps.extend(strimzi::steps(loaded));
     steps.extend(kafka::steps(loaded));

@@ -1,0 +1,354 @@
+//! The inventory over the account: everything that carries the environment's tags, stands under its path, or lives in its
+//! VPC or cluster, whoever made it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::STAGE;
+use crate::{
+    cloud::{
+        cloud, names,
+        scope::{self, Vpcs, cluster_name, own_cluster, own_pieces},
+        tags,
+    },
+    cluster::removal::own_roles,
+    context::{Environment, Intents, Ports, Progress, ProgressSink, StepContext},
+    error::{PortError, StepError},
+    inventory::{Inventory, Item, ItemStanding},
+    network::holders::{self, Around, Whose},
+    objects::ownership::Owner,
+    ports::{
+        compute::{InstanceState, Selector},
+        keys::KeyState,
+        network::{Lookup, PieceKind, PieceState},
+    },
+    step::StepId,
+};
+
+/// The services whose resources the sections below look at one by one, as ARNs name them. The tagging service lags
+/// behind and shows what is gone for a while, so it is asked only for what nobody else looks at.
+const LOOKED_AT: &[&str] = &[
+    "ec2",
+    "eks",
+    "iam",
+    "kms",
+    "logs",
+    "ssm",
+    "elasticloadbalancing",
+];
+
+/// Takes the inventory outside of a run: before a `down`, or for `status`. `outputs` are those recorded, by step.
+pub async fn look_around(
+    ports: &Ports,
+    environment: &Environment,
+    outputs: BTreeMap<String, Value>,
+    keep_data: bool,
+) -> Inventory {
+    let onlooker = Arc::new(Onlooker);
+    let cx = StepContext {
+        step: StepId::new(STAGE, "inventory"),
+        environment: environment.clone(),
+        run: String::new(),
+        ports: ports.clone(),
+        outputs: Arc::new(outputs),
+        intents: onlooker.clone(),
+        sink: onlooker,
+        cancel: CancellationToken::new(),
+    };
+    take(&cx, keep_data).await
+}
+
+/// Somebody who only looks.
+struct Onlooker;
+
+#[async_trait]
+impl Intents for Onlooker {
+    async fn intent(&self, step: &StepId, _: Value) -> Result<(), StepError> {
+        Err(StepError::new(
+            "CLD005",
+            "change",
+            step,
+            "a look changes nothing",
+        ))
+    }
+}
+
+impl ProgressSink for Onlooker {
+    fn progress(&self, _: &StepId, _: Progress) {}
+}
+
+/// Takes the inventory. Reads only, and never fails: what cannot be looked at is said as such. The anchor is not part of
+/// it: it is what the inventory is taken for.
+pub(super) async fn take(cx: &StepContext, keep_data: bool) -> Inventory {
+    let mut inventory = Inventory::default();
+    let vpcs = match scope::vpcs(cx).await {
+        Ok(vpcs) => vpcs,
+        Err(error) => {
+            let what = "VPCs".to_owned();
+            inventory.not_checked.push((what, error.cause));
+            Vpcs::default()
+        }
+    };
+    let sections: [(&str, Result<Vec<Seen>, StepError>); 8] = [
+        ("EC2", pieces(cx).await),
+        ("EC2 in the VPC", dwellers(cx, &vpcs).await),
+        ("EBS", volumes(cx, keep_data).await),
+        ("ELB", balancers(cx, &vpcs).await),
+        ("EKS", clusters(cx).await),
+        ("IAM", identities(cx).await),
+        ("KMS and Logs", keys_and_logs(cx).await),
+        ("tags", others(cx).await),
+    ];
+    for (name, section) in sections {
+        inventory.over.push(name.to_owned());
+        match section {
+            Ok(seen) => {
+                for Seen { item, key } in seen {
+                    inventory.items.entry(key).or_insert(item);
+                }
+            }
+            Err(error) => inventory.not_checked.push((name.to_owned(), error.cause)),
+        }
+    }
+    inventory
+}
+
+/// One thing seen.
+struct Seen {
+    key: String,
+    item: Item,
+}
+
+fn seen(kind: &str, id: &str, held_by: Vec<String>) -> Seen {
+    let standing = ItemStanding::There {
+        held_by,
+        safe_next: None,
+    };
+    standing_as(kind, id, standing)
+}
+
+fn standing_as(kind: &str, id: &str, standing: ItemStanding) -> Seen {
+    Seen {
+        key: format!("{kind} {id}"),
+        item: Item {
+            resource: format!("{kind} {id}"),
+            kind: kind.to_owned(),
+            standing,
+        },
+    }
+}
+
+fn reading(what: &str) -> impl Fn(PortError) -> StepError + '_ {
+    move |error| error.during("look for", what)
+}
+
+/// Pieces that carry the environment's tags.
+async fn pieces(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
+    let kinds = [
+        PieceKind::Vpc,
+        PieceKind::InternetGateway,
+        PieceKind::Subnet,
+        PieceKind::Address,
+        PieceKind::NatGateway,
+        PieceKind::RouteTable,
+        PieceKind::Endpoint,
+        PieceKind::SecurityGroup,
+    ];
+    let mut all = Vec::new();
+    for kind in kinds {
+        for piece in own_pieces(cx, kind).await? {
+            match &piece.state {
+                // Shown for an hour; a gateway that failed likewise, and neither holds or costs anything.
+                PieceState::Deleted | PieceState::Failed { .. } => {}
+                PieceState::Deleting => {
+                    let going = vec!["it is being deleted".to_owned()];
+                    all.push(seen(kind.words(), &piece.id, going));
+                }
+                PieceState::Pending | PieceState::Available => {
+                    all.push(seen(kind.words(), &piece.id, Vec::new()));
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What lives in the environment's own VPC, whoever made it, and what its cluster left in one that the user brought.
+async fn dwellers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError> {
+    let cloud = cloud(cx)?;
+    let cluster = cluster_name(cx).await?;
+    let mut all = Vec::new();
+    for (vpc, own) in vpcs.all() {
+        let inside = Selector::Vpc(vpc.clone());
+        let instances = cloud.compute.instances(&inside).await;
+        for instance in instances.map_err(reading("instances"))? {
+            let concern = own || scope::belongs(&instance.tags, cx, &cluster);
+            if concern && instance.state != InstanceState::Terminated {
+                all.push(seen("instance", &instance.id, Vec::new()));
+            }
+        }
+        let around = Around::look(cx, vpc).await?;
+        let interfaces = cloud.compute.interfaces(&inside).await;
+        for interface in interfaces.map_err(reading("interfaces"))? {
+            let held_by = match around.whose(cx, &interface) {
+                Whose::Leftover => Vec::new(),
+                Whose::Going(words) => vec![words],
+                Whose::Others(_) if !own => continue,
+                Whose::Others(chain) => chain.into_iter().skip(1).collect(),
+            };
+            all.push(seen("interface", &interface.id, held_by));
+        }
+        for kind in [
+            PieceKind::Subnet,
+            PieceKind::RouteTable,
+            PieceKind::Endpoint,
+            PieceKind::SecurityGroup,
+        ] {
+            let found = cloud.network.find(kind, &Lookup::InVpc(vpc.clone())).await;
+            for piece in found.map_err(reading(kind.words()))? {
+                let concern = own || scope::belongs(&piece.tags, cx, &cluster);
+                if concern && piece.is_alive() && !holders::inherent(&piece) {
+                    all.push(seen(kind.words(), &piece.id, Vec::new()));
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+async fn volumes(cx: &StepContext, keep_data: bool) -> Result<Vec<Seen>, StepError> {
+    let ours = Selector::Tagged(tags::owned_by(&cx.environment));
+    let volumes = cloud(cx)?.compute.volumes(&ours).await;
+    let volumes = volumes.map_err(reading("volumes"))?;
+    Ok(volumes
+        .iter()
+        .map(|volume| {
+            let standing = if keep_data {
+                ItemStanding::Kept {
+                    why: "--keep-data".to_owned(),
+                }
+            } else {
+                let attached = volume.attached_to.iter();
+                ItemStanding::There {
+                    held_by: attached.map(|id| format!("instance {id}")).collect(),
+                    safe_next: None,
+                }
+            };
+            standing_as("volume", &volume.id, standing)
+        })
+        .collect())
+}
+
+async fn balancers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError> {
+    let cluster = cluster_name(cx).await?;
+    let mut all = Vec::new();
+    for (vpc, own) in vpcs.all() {
+        let inside = cloud(cx)?.balancers.in_vpc(vpc).await;
+        for balancer in inside.map_err(reading("load balancers"))? {
+            if own || scope::belongs(&balancer.tags, cx, &cluster) {
+                let chain = holders::balancer_chain(&balancer);
+                all.push(seen("load balancer", &balancer.name, chain[1..].to_vec()));
+            }
+        }
+    }
+    Ok(all)
+}
+
+async fn clusters(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
+    let Some(cluster) = own_cluster(cx).await? else {
+        return Ok(Vec::new());
+    };
+    let cloud = cloud(cx)?;
+    let inside = format!("EKS cluster {}", cluster.name);
+    let groups = cloud.node_groups.names(&cluster.name).await;
+    let addons = cloud.addons.names(&cluster.name).await;
+    let mut all = vec![seen("EKS cluster", &cluster.name, Vec::new())];
+    for group in groups.map_err(reading("node groups"))? {
+        all.push(seen("node group", &group, vec![inside.clone()]));
+    }
+    for addon in addons.map_err(reading("add-ons"))? {
+        all.push(seen("add-on", &addon, vec![inside.clone()]));
+    }
+    Ok(all)
+}
+
+async fn identities(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
+    let roles = own_roles(cx).await?;
+    let providers = cloud(cx)?.identity.oidc_providers().await;
+    let mut all: Vec<Seen> = roles
+        .iter()
+        .map(|role| seen("role", &role.name, Vec::new()))
+        .collect();
+    for provider in providers.map_err(reading("OIDC providers"))? {
+        if tags::owner(&provider.tags, &cx.environment) == Owner::Ours {
+            all.push(seen("OIDC provider", &provider.issuer, Vec::new()));
+        }
+    }
+    Ok(all)
+}
+
+async fn keys_and_logs(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
+    let cloud = cloud(cx)?;
+    let ours = tags::owned_by(&cx.environment);
+    let mut all = Vec::new();
+    for key in cloud
+        .keys
+        .tagged(&ours)
+        .await
+        .map_err(reading("KMS keys"))?
+    {
+        let standing = match key.state {
+            KeyState::PendingDeletion(on) => ItemStanding::Scheduled {
+                on: on.map_or_else(
+                    || "a date that KMS does not say".to_owned(),
+                    |on| on.to_string(),
+                ),
+            },
+            _ => ItemStanding::There {
+                held_by: Vec::new(),
+                safe_next: None,
+            },
+        };
+        all.push(standing_as("KMS key", &key.id, standing));
+    }
+    let alias = names::key_alias(&cx.environment);
+    let aliased = cloud.keys.behind(&alias).await;
+    if aliased
+        .map_err(reading("key aliases"))?
+        .is_some_and(|key| tags::owner(&key.tags, &cx.environment) == Owner::Ours)
+    {
+        all.push(seen("key alias", &alias, Vec::new()));
+    }
+    let name = names::log_group(&cluster_name(cx).await?);
+    let group = cloud.logs.find(&name).await;
+    let group = group.map_err(reading("log groups"))?;
+    if group.is_some_and(|group| {
+        !matches!(
+            tags::owner(&group.tags, &cx.environment),
+            Owner::Other { .. }
+        )
+    }) {
+        all.push(seen("log group", &name, Vec::new()));
+    }
+    Ok(all)
+}
+
+/// What carries the environment's tag and belongs to a service that no section above looks at.
+async fn others(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
+    let tagged = cloud(cx)?
+        .tagged
+        .all(&tags::owned_by(&cx.environment))
+        .await;
+    Ok(tagged
+        .map_err(reading("tagged resources"))?
+        .iter()
+        .filter(|resource| {
+            let service = resource.arn.split(':').nth(2).unwrap_or_default();
+            !LOOKED_AT.contains(&service)
+        })
+        .map(|resource| seen("resource", &resource.arn, Vec::new()))
+        .collect())
+}

@@ -1,0 +1,429 @@
+//! What can be found out before the first effect is found out before it: whose account and region this is, how long the
+//! credentials last, what is on offer, and whether the quotas leave room.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use pipectl_config::{Architecture, Loaded};
+use serde_json::{Value, json};
+
+use super::{limits, provider};
+use crate::{
+    addons::addon::resolve,
+    blocks::Row,
+    cloud::{Pace, cloud, names, scope::own_pieces, tags},
+    context::StepContext,
+    error::{PortError, StepError},
+    network,
+    objects::ownership::Owner,
+    ports::{
+        account::{Caller, InstanceType, Zone},
+        clusters::Cluster,
+        network::{Detail, PieceKind},
+    },
+    step::{Change, Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts},
+};
+
+/// Zones that take no EKS control plane (EKS user guide, network requirements for clusters).
+const NO_CONTROL_PLANE: &[&str] = &["use1-az3", "usw1-az2", "cac1-az3"];
+/// How long credentials must last for a first `up`: control plane and nodes, with some room.
+const FIRST_UP: Duration = Duration::from_secs(1500);
+/// And for one that finds its cluster there.
+const LATER_UP: Duration = Duration::from_secs(120);
+
+/// The step that looks.
+pub(super) struct Preflight {
+    row: Row,
+    loaded: Arc<Loaded>,
+    pace: Pace,
+}
+
+/// What the look found.
+struct Found {
+    caller: Caller,
+    zones: Vec<String>,
+}
+
+impl Preflight {
+    pub(super) fn step(row: Row, loaded: &Arc<Loaded>, pace: Pace) -> Arc<dyn Step> {
+        Arc::new(Self {
+            row,
+            loaded: loaded.clone(),
+            pace,
+        })
+    }
+
+    async fn look(&self, cx: &StepContext) -> Result<Found, StepError> {
+        let cloud = cloud(cx)?;
+        let failed = |error: PortError| error.during("look at", "the AWS account");
+        let caller = cloud.account.caller().await.map_err(failed)?;
+        self.place(cx, &caller)?;
+
+        let name = names::cluster(&self.loaded, &cx.environment);
+        let cluster = cloud.clusters.find(&name).await.map_err(failed)?;
+        let ours = self.whose(cx, &name, cluster.as_ref())?;
+        self.lifetime(&caller, ours)?;
+
+        let groups = &self.loaded.pipeline.spec.node_groups;
+        let types: BTreeSet<String> = groups
+            .iter()
+            .flat_map(|group| group.instance_types.iter().cloned())
+            .collect();
+        let types: Vec<String> = types.into_iter().collect();
+        let offered = cloud.account.instance_types(&types).await.map_err(failed)?;
+        self.instance_types(&offered)?;
+
+        let spec = &self.loaded.pipeline.spec;
+        let zones = match &spec.network.existing_vpc {
+            Some(vpc) => {
+                network::existing::check(cloud, vpc).await?;
+                Vec::new()
+            }
+            None => {
+                let zones = cloud.account.zones().await.map_err(failed)?;
+                self.zones(cx, &zones, &offered).await?
+            }
+        };
+        if !ours {
+            self.versions(cx).await?;
+            limits::check(cx, &self.loaded, &offered).await?;
+        }
+        Ok(Found { caller, zones })
+    }
+
+    /// Account and region are those of the file, and those of the first `up`.
+    fn place(&self, cx: &StepContext, caller: &Caller) -> Result<(), StepError> {
+        let recorded = |key: &str| {
+            let outputs = cx.recorded()?;
+            outputs[key].as_str().map(str::to_owned)
+        };
+        let given = provider(&self.loaded);
+        let account = given.and_then(|eks| eks.account.clone());
+        if let Some(wanted) = account.or_else(|| recorded("account"))
+            && wanted != caller.account
+        {
+            return Err(StepError::new(
+                "ACC001",
+                "use",
+                format!("account {}", caller.account),
+                format!("the environment lives in account {wanted}; the credentials are of {}", caller.arn),
+            )
+            .with_hint("nothing was changed: use credentials of that account (profile, roleArn), or another --env"));
+        }
+        let region = recorded("region").or_else(|| given.map(|eks| eks.region.clone()));
+        if let Some(wanted) = region
+            && wanted != caller.region
+        {
+            return Err(StepError::new(
+                "ACC002",
+                "use",
+                format!("region {}", caller.region),
+                format!("the environment lives in {wanted}"),
+            )
+            .with_hint("nothing was changed: put the region back, or choose another --env"));
+        }
+        Ok(())
+    }
+
+    /// Whether the cluster is there and ours; one of that name of somebody else's is refused before anything is made.
+    fn whose(
+        &self,
+        cx: &StepContext,
+        name: &str,
+        cluster: Option<&Cluster>,
+    ) -> Result<bool, StepError> {
+        let Some(cluster) = cluster else {
+            return Ok(false);
+        };
+        match tags::foreign(&cluster.tags, &cx.environment) {
+            None => Ok(true),
+            Some(words) => Err(StepError::new(
+                "ACC009",
+                "use",
+                format!("EKS cluster {name}"),
+                words,
+            )
+            .with_hint("set spec.cluster.name to another name, or choose another --env")),
+        }
+    }
+
+    fn lifetime(&self, caller: &Caller, cluster_is_there: bool) -> Result<(), StepError> {
+        let Some(expires) = caller.expires else {
+            return Ok(());
+        };
+        let needed = self
+            .pace
+            .scaled(if cluster_is_there { LATER_UP } else { FIRST_UP });
+        let left = expires.duration_since(Timestamp::now());
+        let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
+        if left >= needed {
+            return Ok(());
+        }
+        Err(StepError::new(
+            "ACC003",
+            "use",
+            format!("the credentials of {}", caller.arn),
+            format!(
+                "they end in {} min, and this takes about {} min",
+                left.as_secs() / 60,
+                needed.as_secs().div_ceil(60)
+            ),
+        )
+        .with_hint(
+            "renew them (aws sso login, or a longer session), or use a role that is assumed anew: spec.provider.eks.roleArn",
+        ))
+    }
+
+    fn instance_types(&self, offered: &[InstanceType]) -> Result<(), StepError> {
+        for group in &self.loaded.pipeline.spec.node_groups {
+            let architecture = match group.architecture {
+                Architecture::Amd64 => "amd64",
+                Architecture::Arm64 => "arm64",
+            };
+            for name in &group.instance_types {
+                let what = format!("instance type {name} of node group {}", group.name);
+                let Some(found) = offered.iter().find(|offer| offer.name == *name) else {
+                    return Err(StepError::new(
+                        "ACC005",
+                        "use",
+                        what,
+                        "the region does not offer it",
+                    )
+                    .with_hint(
+                        "see what it offers: aws ec2 describe-instance-type-offerings; m6i.large is offered nearly everywhere",
+                    ));
+                };
+                if !found.architectures.iter().any(|own| own == architecture) {
+                    return Err(StepError::new(
+                        "ACC006",
+                        "use",
+                        what,
+                        format!(
+                            "it is {}, and the group is declared as {architecture}",
+                            found.architectures.join(", ")
+                        ),
+                    )
+                    .with_hint("set the group's architecture, or other instance types"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The zones of the environment: those it has subnets in already, else those that the file names, else the first
+    /// that offer all instance types.
+    async fn zones(
+        &self,
+        cx: &StepContext,
+        zones: &[Zone],
+        offered: &[InstanceType],
+    ) -> Result<Vec<String>, StepError> {
+        let network = &self.loaded.pipeline.spec.network;
+        let offers_all = |zone: &str| {
+            let groups = self.loaded.pipeline.spec.node_groups.iter();
+            groups.clone().all(|group| {
+                offered.iter().any(|offer| {
+                    group.instance_types.contains(&offer.name)
+                        && offer.zones.iter().any(|own| own == zone)
+                })
+            })
+        };
+        let fits = |zone: &&Zone| zone.available && !NO_CONTROL_PLANE.contains(&zone.id.as_str());
+        for name in &network.zones {
+            let why = match zones.iter().find(|zone| zone.name == *name) {
+                None => "the region has none of that name",
+                Some(zone) if !zone.available => "it takes no new resources now",
+                Some(zone) if !fits(&zone) => "EKS puts no control plane into it",
+                Some(_) if !offers_all(name) => {
+                    "it does not offer the instance types of every node group"
+                }
+                Some(_) => continue,
+            };
+            let names: Vec<&str> = zones
+                .iter()
+                .filter(fits)
+                .map(|zone| zone.name.as_str())
+                .collect();
+            return Err(StepError::new("ACC004", "use", format!("zone {name}"), why)
+                .with_hint(format!("the region's zones are {}", names.join(", "))));
+        }
+        if !network.zones.is_empty() {
+            return Ok(network.zones.clone());
+        }
+        let count = network::zones(network);
+        // With the record lost, the subnets that are there say which zones were chosen.
+        if let Some(mut standing) = self.standing_zones(cx).await? {
+            let rest = zones.iter().filter(fits).map(|zone| zone.name.clone());
+            for zone in rest {
+                if standing.len() < count && !standing.contains(&zone) {
+                    standing.push(zone);
+                }
+            }
+            if standing.len() >= count {
+                return Ok(standing);
+            }
+        }
+        let mut names: Vec<String> = zones
+            .iter()
+            .filter(fits)
+            .filter(|zone| offers_all(&zone.name))
+            .map(|zone| zone.name.clone())
+            .collect();
+        names.sort();
+        names.truncate(count);
+        if names.len() < count {
+            return Err(StepError::new(
+                "ACC004",
+                "find",
+                format!("{count} zones"),
+                format!(
+                    "only {} of the region's zones offer the instance types of every node group",
+                    names.len()
+                ),
+            )
+            .with_hint(
+                "name fewer zones (spec.network.zoneCount, at least 2), or further instance types",
+            ));
+        }
+        Ok(names)
+    }
+
+    /// The zones that were chosen before, in their order.
+    async fn standing_zones(&self, cx: &StepContext) -> Result<Option<Vec<String>>, StepError> {
+        let recorded = crate::cloud::texts(cx, &cx.step, "zones");
+        if !recorded.is_empty() {
+            return Ok(Some(recorded));
+        }
+        let mut numbered: Vec<(String, String)> = Vec::new();
+        for subnet in own_pieces(cx, PieceKind::Subnet).await? {
+            let step = tags::step_of(&subnet.tags).unwrap_or_default();
+            if let (Some(number), Detail::Subnet { zone, .. }) =
+                (step.strip_prefix("network/private-subnet-"), &subnet.detail)
+            {
+                numbered.push((number.to_owned(), zone.clone()));
+            }
+        }
+        numbered.sort();
+        // Only an unbroken row from the first says which number is which zone.
+        let unbroken = numbered
+            .iter()
+            .enumerate()
+            .all(|(place, (number, _))| *number == (place + 1).to_string());
+        Ok((unbroken && !numbered.is_empty())
+            .then(|| numbered.into_iter().map(|(_, zone)| zone).collect()))
+    }
+
+    /// The versions that the file names are on offer.
+    async fn versions(&self, cx: &StepContext) -> Result<(), StepError> {
+        let cloud = cloud(cx)?;
+        let failed = |error: PortError| error.during("look for", "versions on offer");
+        let spec = &self.loaded.pipeline.spec;
+        let wanted = spec.cluster.kubernetes_version.to_string();
+        let offered = cloud.clusters.versions().await.map_err(failed)?;
+        if !offered.iter().any(|offer| offer.version == wanted) {
+            let names: Vec<&str> = offered.iter().map(|offer| offer.version.as_str()).collect();
+            return Err(StepError::new(
+                "ACC007",
+                "use",
+                format!("Kubernetes {wanted}"),
+                "EKS does not offer it",
+            )
+            .with_hint(format!(
+                "set spec.cluster.kubernetesVersion to one of {}",
+                names.join(", ")
+            )));
+        }
+        for addon in spec.addons.iter().filter(|addon| addon.version.is_some()) {
+            let versions = cloud.addons.versions(addon.name.as_str(), &wanted).await;
+            resolve(addon, &wanted, &versions.map_err(failed)?, None)?;
+        }
+        Ok(())
+    }
+}
+
+fn facts(found: &Found) -> Value {
+    json!({
+        "account": found.caller.account,
+        "region": found.caller.region,
+        "partition": found.caller.partition,
+        "principal": found.caller.principal,
+        "zones": found.zones,
+    })
+}
+
+#[async_trait]
+impl Step for Preflight {
+    fn id(&self) -> &StepId {
+        &self.row.id
+    }
+
+    fn title(&self) -> String {
+        self.row.title.clone()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.row.needs.clone()
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        self.row.timeouts
+    }
+
+    async fn observe(&self, cx: &StepContext) -> Result<Observation, StepError> {
+        let found = self.look(cx).await?;
+        let now = facts(&found);
+        // Another caller of the same account may go on with the environment; the rest cannot differ here.
+        let same = cx
+            .recorded()
+            .is_none_or(|recorded| recorded["principal"] == now["principal"]);
+        if same {
+            return Ok(Observation::Present);
+        }
+        Ok(Observation::Partial(vec![Difference {
+            resource: "caller".to_owned(),
+            field: Some("principal".to_owned()),
+            live: cx
+                .recorded()
+                .and_then(|recorded| recorded["principal"].as_str().map(str::to_owned)),
+            wanted: Some(found.caller.principal),
+            change: Change::Updated,
+        }]))
+    }
+
+    async fn ensure(&self, cx: &StepContext, observed: &Observation) -> Result<Outcome, StepError> {
+        let found = self.look(cx).await?;
+        let change = if let Observation::Partial(_) = observed {
+            cx.intent(json!({"caller": found.caller.principal})).await?;
+            Change::Updated
+        } else {
+            Change::Unchanged
+        };
+        let summary = format!("account {}, {}", found.caller.account, found.caller.region);
+        Ok(Outcome {
+            change,
+            outputs: facts(&found),
+            summary,
+        })
+    }
+
+    async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
+        let said = |key: &str| {
+            let text = cx.recorded().and_then(|recorded| recorded[key].as_str());
+            text.unwrap_or_default().to_owned()
+        };
+        Ok(Readiness::Ready(format!(
+            "account {}, {}",
+            said("account"),
+            said("region")
+        )))
+    }
+}
+
+/// Whether any of the environment's own VPCs is there already, so that none will be made.
+pub(super) async fn has_vpc(cx: &StepContext) -> Result<bool, StepError> {
+    let vpcs = own_pieces(cx, PieceKind::Vpc).await?;
+    Ok(vpcs
+        .iter()
+        .any(|vpc| tags::owner(&vpc.tags, &cx.environment) == Owner::Ours))
+}

@@ -1,0 +1,69 @@
+//! A step that waits for more than its own stage knows of.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{
+    context::StepContext,
+    error::StepError,
+    step::{Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts, Wanted},
+};
+
+/// A step with further needs; everything else is the step's own.
+pub(crate) struct After {
+    step: Arc<dyn Step>,
+    needs: Vec<Need>,
+}
+
+impl After {
+    /// The step, waiting for `needs` besides its own.
+    pub(crate) fn step(step: Arc<dyn Step>, needs: Vec<Need>) -> Arc<dyn Step> {
+        Arc::new(Self { step, needs })
+    }
+}
+
+#[async_trait]
+impl Step for After {
+    fn id(&self) -> &StepId {
+        self.step.id()
+    }
+
+    fn title(&self) -> String {
+        self.step.title()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let mut needs = self.step.needs();
+        needs.extend(self.needs.iter().cloned());
+        needs
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        self.step.timeouts()
+    }
+
+    fn poll_interval(&self) -> Option<Duration> {
+        self.step.poll_interval()
+    }
+
+    async fn observe(&self, cx: &StepContext) -> Result<Observation, StepError> {
+        self.step.observe(cx).await
+    }
+
+    async fn ensure(&self, cx: &StepContext, observed: &Observation) -> Result<Outcome, StepError> {
+        self.step.ensure(cx, observed).await
+    }
+
+    async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
+        self.step.readiness(cx).await
+    }
+
+    async fn wants(&self, cx: &StepContext) -> Result<Wanted, StepError> {
+        self.step.wants(cx).await
+    }
+
+    async fn diff(&self, cx: &StepContext) -> Result<Vec<Difference>, StepError> {
+        self.step.diff(cx).await
+    }
+}

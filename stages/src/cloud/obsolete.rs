@@ -1,0 +1,103 @@
+//! A step of the up graph that removes what the pipeline does not want any more.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{CloudStep, Look, Remnant, Resource, Unwanted};
+use crate::{
+    blocks::Row,
+    context::StepContext,
+    error::{PortError, PortErrorKind, StepError},
+    step::{Change, Difference, Readiness, Step},
+};
+
+/// A step that removes what is not wanted any more, and waits until it is gone.
+pub(crate) struct Obsolete<U> {
+    unwanted: U,
+    pause: Duration,
+}
+
+impl<U: Unwanted> Obsolete<U> {
+    /// The step of this row.
+    pub(crate) fn step(row: Row, pause: Duration, unwanted: U) -> Arc<dyn Step> {
+        CloudStep::step(row, pause, Self { unwanted, pause })
+    }
+}
+
+#[async_trait]
+impl<U: Unwanted> Resource for Obsolete<U> {
+    type Live = Vec<Remnant>;
+
+    async fn look(&self, cx: &StepContext) -> Result<Look<Vec<Remnant>>, StepError> {
+        Ok(Look::there(self.unwanted.remaining(cx).await?))
+    }
+
+    async fn identity(&self, _: &StepContext, _: u32) -> Result<Value, StepError> {
+        Ok(json!({}))
+    }
+
+    async fn create(
+        &self,
+        _: &StepContext,
+        _: u32,
+    ) -> Result<Result<Vec<Remnant>, PortError>, StepError> {
+        // The look always answers one, be it empty, unless what it needs to know is not known yet.
+        Ok(Ok(Vec::new()))
+    }
+
+    async fn differences(
+        &self,
+        _: &StepContext,
+        live: &Vec<Remnant>,
+    ) -> Result<Vec<Difference>, StepError> {
+        Ok(live
+            .iter()
+            .map(|remnant| Difference {
+                resource: remnant.words.clone(),
+                field: None,
+                live: Some("present".to_owned()),
+                wanted: None,
+                change: Change::Removed,
+            })
+            .collect())
+    }
+
+    /// Removes all of it, one after what holds it.
+    async fn mend(
+        &self,
+        cx: &StepContext,
+        mut live: Vec<Remnant>,
+    ) -> Result<Vec<Remnant>, StepError> {
+        while !live.is_empty() && !cx.cancel.is_cancelled() {
+            for remnant in live.iter().filter(|remnant| !remnant.going) {
+                match self.unwanted.remove(cx, remnant).await? {
+                    Ok(_) => {}
+                    Err(error) if error.kind == PortErrorKind::InUse => {}
+                    Err(error) => return Err(error.during("delete", &remnant.words)),
+                }
+            }
+            cx.progress(format!("{} is being deleted", live[0].words));
+            tokio::time::sleep(self.pause).await;
+            live = self.unwanted.remaining(cx).await?;
+        }
+        Ok(live)
+    }
+
+    fn outputs(&self, _: &StepContext, _: &Vec<Remnant>) -> Value {
+        json!({})
+    }
+
+    fn summary(&self, _: &Vec<Remnant>) -> String {
+        self.unwanted.gone()
+    }
+
+    async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
+        let left = self.unwanted.remaining(cx).await?;
+        Ok(match left.first() {
+            None => Readiness::Ready(self.unwanted.gone()),
+            Some(remnant) => Readiness::waiting(format!("{} is being deleted", remnant.words)),
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! What a removal has to go by: the cluster's name, the VPCs that are the environment's own, and whose the things are
+//! that AWS and the cluster's controllers made in them.
+
+use std::collections::BTreeSet;
+
+use super::{cloud, names, tags};
+use crate::{
+    cluster::steps as cluster_steps,
+    context::StepContext,
+    error::{PortError, StepError},
+    network::steps as network_steps,
+    objects::ownership::Owner,
+    ports::{
+        cloud::Tags,
+        clusters::Cluster,
+        network::{Lookup, Piece, PieceKind},
+    },
+};
+
+/// Tag that the VPC CNI puts on interfaces it makes (amazon-vpc-cni-k8s, `CLUSTER_NAME`).
+const CNI_CLUSTER_TAG: &str = "cluster.k8s.amazonaws.com/name";
+/// Tag that the AWS load balancer controller puts on what it makes.
+const CONTROLLER_CLUSTER_TAG: &str = "elbv2.k8s.aws/cluster";
+/// Tag that EKS puts on the security group it makes for a cluster.
+const EKS_CLUSTER_TAG: &str = "aws:eks:cluster-name";
+
+/// The EKS cluster's name: as recorded, else as the account's anchor says, else the default one.
+///
+/// # Errors
+/// When the account cannot be read.
+pub async fn cluster_name(cx: &StepContext) -> Result<String, StepError> {
+    if let Some(name) = super::text(cx, &cluster_steps::control_plane(), "name") {
+        return Ok(name);
+    }
+    let anchor = cloud(cx)?.anchors.find(&cx.environment.name).await;
+    let anchor = anchor.map_err(|error| error.during("read", "the environment's anchor"))?;
+    Ok(anchor
+        .filter(|anchor| anchor.uid == cx.environment.uid)
+        .map_or_else(
+            || names::default_cluster(&cx.environment),
+            |anchor| anchor.cluster,
+        ))
+}
+
+/// The environment's cluster, if it is there and this environment's.
+///
+/// # Errors
+/// When EKS cannot be read.
+pub async fn own_cluster(cx: &StepContext) -> Result<Option<Cluster>, StepError> {
+    let name = cluster_name(cx).await?;
+    let found = cloud(cx)?.clusters.find(&name).await;
+    let found = found.map_err(|error| error.during("look at", format!("EKS cluster {name}")))?;
+    Ok(found.filter(|cluster| tags::owner(&cluster.tags, &cx.environment) == Owner::Ours))
+}
+
+/// The environment's pieces of a kind: by tags, and by recorded ids where these are still the environment's.
+///
+/// # Errors
+/// When EC2 cannot be read.
+pub async fn own_pieces(cx: &StepContext, kind: PieceKind) -> Result<Vec<Piece>, StepError> {
+    let network = &cloud(cx)?.network;
+    let read = |error: PortError| error.during("look for", kind.words());
+    let ours = Lookup::Tagged(tags::owned_by(&cx.environment));
+    let mut found = network.find(kind, &ours).await.map_err(read)?;
+    // An id says its kind, and one that was recorded while its tags were not to be seen yet is found by it.
+    let recorded: Vec<String> = cx
+        .outputs
+        .iter()
+        .filter(|(step, outputs)| step.starts_with("network/") && outputs["brought"] != true)
+        .filter_map(|(_, outputs)| outputs["id"].as_str())
+        .filter(|id| kind_of_id(id) == Some(kind) && !found.iter().any(|piece| piece.id == *id))
+        .map(str::to_owned)
+        .collect();
+    if !recorded.is_empty() {
+        let by_id = network
+            .find(kind, &Lookup::Ids(recorded))
+            .await
+            .map_err(read)?;
+        found.extend(
+            by_id
+                .into_iter()
+                .filter(|piece| tags::owner(&piece.tags, &cx.environment) == Owner::Ours),
+        );
+    }
+    Ok(found)
+}
+
+/// The kind of piece that an id names (EC2 user guide, resource ids).
+fn kind_of_id(id: &str) -> Option<PieceKind> {
+    let (prefix, _) = id.split_once('-')?;
+    Some(match prefix {
+        "vpc" => PieceKind::Vpc,
+        "igw" => PieceKind::InternetGateway,
+        "subnet" => PieceKind::Subnet,
+        "eipalloc" => PieceKind::Address,
+        "nat" => PieceKind::NatGateway,
+        "rtb" => PieceKind::RouteTable,
+        "vpce" => PieceKind::Endpoint,
+        "sg" => PieceKind::SecurityGroup,
+        _ => return None,
+    })
+}
+
+/// The VPCs in which the environment's things stand, and which of them are its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vpcs {
+    /// Made by the environment.
+    pub own: BTreeSet<String>,
+    /// Brought by the user.
+    pub brought: BTreeSet<String>,
+}
+
+impl Vpcs {
+    /// All of them, with whether each is the environment's own.
+    pub fn all(&self) -> impl Iterator<Item = (&String, bool)> {
+        let own = self.own.iter().map(|vpc| (vpc, true));
+        own.chain(self.brought.iter().map(|vpc| (vpc, false)))
+    }
+}
+
+/// The VPCs of the environment.
+///
+/// # Errors
+/// When EC2 or EKS cannot be read.
+pub async fn vpcs(cx: &StepContext) -> Result<Vpcs, StepError> {
+    let own = own_pieces(cx, PieceKind::Vpc).await?;
+    let own: BTreeSet<String> = own.into_iter().map(|vpc| vpc.id).collect();
+    let mut brought = BTreeSet::new();
+    let recorded = cx.output_of(network_steps::vpc().as_str());
+    if let Some(id) = recorded
+        .filter(|outputs| outputs["brought"] == true)
+        .and_then(|outputs| outputs["id"].as_str())
+    {
+        brought.insert(id.to_owned());
+    } else if own.is_empty()
+        && let Some(cluster) = own_cluster(cx).await?
+    {
+        brought.insert(cluster.vpc);
+    }
+    Ok(Vpcs { own, brought })
+}
+
+/// Whether a thing carries the environment's ownership, or was made for its cluster by a controller.
+#[must_use]
+pub fn belongs(tags_of: &Tags, cx: &StepContext, cluster: &str) -> bool {
+    match tags::owner(tags_of, &cx.environment) {
+        Owner::Ours => true,
+        Owner::Other { .. } => false,
+        Owner::Unmarked => made_for(tags_of, cluster),
+    }
+}
+
+/// Whether a controller made a thing for this cluster. `shared` is what we say of subnets, so it does not count.
+#[must_use]
+pub fn made_for(tags_of: &Tags, cluster: &str) -> bool {
+    let names = [CNI_CLUSTER_TAG, CONTROLLER_CLUSTER_TAG, EKS_CLUSTER_TAG];
+    names
+        .iter()
+        .any(|key| tags_of.get(*key).is_some_and(|value| value == cluster))
+        || tags_of
+            .get(&format!("kubernetes.io/cluster/{cluster}"))
+            .is_some_and(|value| value == "owned")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_controllers_made_for_the_cluster_is_known_by_their_tags() {
+        let tags = |key: &str, value: &str| Tags::from([(key.to_owned(), value.to_owned())]);
+        assert!(made_for(&tags("cluster.k8s.amazonaws.com/name", "c"), "c"));
+        assert!(made_for(&tags("kubernetes.io/cluster/c", "owned"), "c"));
+        assert!(!made_for(&tags("kubernetes.io/cluster/c", "shared"), "c"));
+        assert!(!made_for(&tags("aws:eks:cluster-name", "other"), "c"));
+    }
+}

@@ -1,0 +1,329 @@
+//! Taking the cluster down: load balancers while their controllers live, then the control plane, then what it leaves in
+//! the account: log group, OIDC provider, roles, key.
+//!
+//! Nothing inside the cluster is removed one by one, except what would leave something behind outside it. Add-ons, access
+//! entries and pod identity associations go with the control plane.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::{STAGE, balancers, key::WAITING_DAYS};
+use crate::{
+    blocks::Row,
+    cloud::{
+        CloudRemoval, Pace, Remnant, Removed, Unwanted, cloud, names,
+        scope::{cluster_name, own_cluster},
+        tags,
+    },
+    context::StepContext,
+    error::{PortError, PortErrorKind, StepError},
+    network::removal::vpc,
+    nodes::removal::{groups, instances},
+    objects::ownership::Owner,
+    ports::{cloud::Deletion, clusters::ClusterState, keys::KeyState},
+    removal::Removal,
+    step::{Need, StepId},
+};
+
+/// How long the control plane's deletion may take; about 15 minutes are usual (eksctl#1651).
+const REMOVED_WITHIN: Duration = Duration::from_secs(2700);
+
+/// How long a log group must stay away before it counts as gone: EKS writes what it still has, and makes it anew.
+const STAYS_AWAY: Duration = Duration::from_secs(30);
+
+/// The removal of load balancers.
+#[must_use]
+pub fn load_balancers() -> StepId {
+    StepId::new(STAGE, "load-balancers")
+}
+
+/// The removal of the control plane.
+#[must_use]
+pub fn control_plane() -> StepId {
+    StepId::new(STAGE, "control-plane")
+}
+
+fn row(pace: Pace, name: &str, title: &str, expected: u64, needs: Vec<Need>) -> Row {
+    let mut row = Row::new(STAGE, name, title).needs(needs);
+    row.timeouts.ready = pace.bound(REMOVED_WITHIN);
+    row.timeouts.expected = pace.expected(expected);
+    row
+}
+
+fn log_group(pace: Pace, name: &str, title: &str, needs: Vec<Need>) -> Arc<dyn Removal> {
+    let logs = LogGroup {
+        stays_away: pace.scaled(STAYS_AWAY),
+        away_since: Mutex::new(None),
+    };
+    CloudRemoval::removal(row(pace, name, title, 30, needs), pace.poll(5), logs)
+}
+
+/// What goes before the nodes do: controllers run on them.
+#[must_use]
+pub fn before_nodes(pace: Pace) -> Vec<Arc<dyn Removal>> {
+    let title = "load balancers of services and ingresses";
+    let row = row(pace, "load-balancers", title, 60, Vec::new());
+    vec![balancers::removal(row, pace)]
+}
+
+/// The control plane, and what it leaves in the account.
+#[must_use]
+pub fn after_nodes(pace: Pace) -> Vec<Arc<dyn Removal>> {
+    let quick = pace.poll(5);
+    let gone = || vec![Need::ready(control_plane())];
+    // A role that is taken from instances under way leaves them unable to end well.
+    let unused = vec![Need::ready(control_plane()), Need::ready(instances())];
+    let groups = vec![Need::ready(groups())];
+    vec![
+        CloudRemoval::removal(
+            row(pace, "control-plane", "control plane", 900, groups),
+            pace.poll(15),
+            ControlPlane,
+        ),
+        log_group(pace, "log-group", "control-plane logs", gone()),
+        CloudRemoval::removal(
+            row(pace, "oidc-provider", "OIDC provider", 1, gone()),
+            quick,
+            OidcProvider,
+        ),
+        CloudRemoval::removal(row(pace, "roles", "IAM roles", 2, unused), quick, Roles),
+        CloudRemoval::removal(
+            row(pace, "key", "key of Kubernetes Secrets", 1, gone()),
+            quick,
+            Keys,
+        ),
+    ]
+}
+
+/// What EKS wrote late may have brought the log group back.
+#[must_use]
+pub fn after_network(pace: Pace) -> Vec<Arc<dyn Removal>> {
+    let first = Need::ready(StepId::new(STAGE, "log-group"));
+    let needs = vec![first, Need::ready(vpc())];
+    let title = "control-plane logs, if they came back";
+    vec![log_group(pace, "late-logs", title, needs)]
+}
+
+struct ControlPlane;
+
+#[async_trait]
+impl Unwanted for ControlPlane {
+    async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        Ok(own_cluster(cx)
+            .await?
+            .into_iter()
+            .map(|cluster| {
+                let words = format!("EKS cluster {}", cluster.name);
+                match cluster.state {
+                    ClusterState::Deleting => {
+                        Remnant::going(&cluster.name, format!("{words} DELETING"))
+                    }
+                    // EKS refuses to delete what it is still making; the next look asks again.
+                    ClusterState::Creating => {
+                        Remnant::going(&cluster.name, format!("{words} CREATING"))
+                    }
+                    _ => Remnant::there(&cluster.name, words),
+                }
+            })
+            .collect())
+    }
+
+    async fn remove(
+        &self,
+        cx: &StepContext,
+        remnant: &Remnant,
+    ) -> Result<Result<Deletion, PortError>, StepError> {
+        let deleted = cloud(cx)?.clusters.delete(&remnant.id).await;
+        Ok(match deleted {
+            // It is being changed: that ends.
+            Err(error) if error.kind == PortErrorKind::Conflict => Ok(Deletion::Accepted),
+            deleted => deleted,
+        })
+    }
+
+    async fn holders(&self, cx: &StepContext, remnant: &Remnant) -> Result<Removed, StepError> {
+        let groups = cloud(cx)?.node_groups.names(&remnant.id).await;
+        let groups = groups.map_err(|error| error.during("look at", &remnant.words))?;
+        Ok(Removed::Held(
+            groups
+                .into_iter()
+                .map(|group| format!("node group {group}"))
+                .collect(),
+        ))
+    }
+
+    fn gone(&self) -> String {
+        "no cluster left".to_owned()
+    }
+}
+
+/// The log group; EKS may make it again after its deletion, so it must stay away for a while.
+struct LogGroup {
+    stays_away: Duration,
+    away_since: Mutex<Option<Instant>>,
+}
+
+#[async_trait]
+impl Unwanted for LogGroup {
+    async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        let name = names::log_group(&cluster_name(cx).await?);
+        let found = cloud(cx)?.logs.find(&name).await;
+        let found = found.map_err(|error| error.during("look at", format!("log group {name}")))?;
+        let mut away = self
+            .away_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = found {
+            *away = None;
+            // One that came back carries no tags; only another environment's is left alone.
+            let others = matches!(
+                tags::owner(&group.tags, &cx.environment),
+                Owner::Other { .. }
+            );
+            let remnant = Remnant::there(&name, format!("log group {name}"));
+            return Ok(if others { Vec::new() } else { vec![remnant] });
+        }
+        let since = *away.get_or_insert_with(Instant::now);
+        Ok(if since.elapsed() >= self.stays_away {
+            Vec::new()
+        } else {
+            let words = format!("log group {name} is gone; whether it stays away");
+            vec![Remnant::going(&name, words)]
+        })
+    }
+
+    async fn remove(
+        &self,
+        cx: &StepContext,
+        remnant: &Remnant,
+    ) -> Result<Result<Deletion, PortError>, StepError> {
+        Ok(cloud(cx)?.logs.delete(&remnant.id).await)
+    }
+
+    fn gone(&self) -> String {
+        "no log group left".to_owned()
+    }
+}
+
+struct OidcProvider;
+
+#[async_trait]
+impl Unwanted for OidcProvider {
+    async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        let all = cloud(cx)?.identity.oidc_providers().await;
+        let all = all.map_err(|error| error.during("look for", "OIDC providers"))?;
+        Ok(all
+            .iter()
+            .filter(|provider| tags::owner(&provider.tags, &cx.environment) == Owner::Ours)
+            .map(|provider| {
+                Remnant::there(&provider.arn, format!("OIDC provider {}", provider.issuer))
+            })
+            .collect())
+    }
+
+    async fn remove(
+        &self,
+        cx: &StepContext,
+        remnant: &Remnant,
+    ) -> Result<Result<Deletion, PortError>, StepError> {
+        Ok(cloud(cx)?.identity.delete_oidc_provider(&remnant.id).await)
+    }
+
+    fn gone(&self) -> String {
+        "no OIDC provider left".to_owned()
+    }
+}
+
+/// The environment's roles, found by their path and held against their tags.
+pub(crate) async fn own_roles(
+    cx: &StepContext,
+) -> Result<Vec<crate::ports::identity::Role>, StepError> {
+    let cloud = cloud(cx)?;
+    let caller = cloud.account.caller().await;
+    let caller = caller.map_err(|error| error.during("ask who is calling", "AWS"))?;
+    let path = names::iam_path(&caller.region, &cx.environment);
+    let failed = |error: PortError| error.during("look for roles under", &path);
+    let mut roles = Vec::new();
+    for name in cloud.identity.roles_under(&path).await.map_err(failed)? {
+        let role = cloud.identity.role(&name).await.map_err(failed)?;
+        roles.extend(role.filter(|role| tags::owner(&role.tags, &cx.environment) == Owner::Ours));
+    }
+    Ok(roles)
+}
+
+struct Roles;
+
+#[async_trait]
+impl Unwanted for Roles {
+    async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        let roles = own_roles(cx).await?;
+        Ok(roles
+            .iter()
+            .map(|role| Remnant::there(&role.name, format!("role {}", role.name)))
+            .collect())
+    }
+
+    async fn remove(
+        &self,
+        cx: &StepContext,
+        remnant: &Remnant,
+    ) -> Result<Result<Deletion, PortError>, StepError> {
+        Ok(cloud(cx)?.identity.delete_role(&remnant.id).await)
+    }
+
+    fn gone(&self) -> String {
+        "no roles left".to_owned()
+    }
+}
+
+/// The environment's keys that are not waiting for their deletion yet. The alias goes at once.
+struct Keys;
+
+#[async_trait]
+impl Unwanted for Keys {
+    async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        let keys = &cloud(cx)?.keys;
+        let failed = |error: PortError| error.during("look for", "KMS keys");
+        let ours = tags::owned_by(&cx.environment);
+        let mut found = keys.tagged(&ours).await.map_err(failed)?;
+        let alias = names::key_alias(&cx.environment);
+        let aliased = keys.behind(&alias).await.map_err(failed)?;
+        let aliased = aliased.filter(|key| tags::owner(&key.tags, &cx.environment) == Owner::Ours);
+        let mut remaining = Vec::new();
+        if let Some(key) = aliased {
+            remaining.push(Remnant::there(&alias, format!("key alias {alias}")));
+            if !found.iter().any(|other| other.id == key.id) {
+                found.push(key);
+            }
+        }
+        remaining.extend(
+            found
+                .iter()
+                .filter(|key| !matches!(key.state, KeyState::PendingDeletion(_)))
+                .map(|key| Remnant::there(&key.id, format!("KMS key {}", key.id))),
+        );
+        Ok(remaining)
+    }
+
+    async fn remove(
+        &self,
+        cx: &StepContext,
+        remnant: &Remnant,
+    ) -> Result<Result<Deletion, PortError>, StepError> {
+        let keys = &cloud(cx)?.keys;
+        if remnant.id.starts_with("alias/") {
+            return Ok(keys.unalias(&remnant.id).await);
+        }
+        let scheduled = keys.schedule_deletion(&remnant.id, WAITING_DAYS).await;
+        Ok(scheduled.map(|_| Deletion::Accepted))
+    }
+
+    fn gone(&self) -> String {
+        format!("no key in use; keys go after {WAITING_DAYS} days")
+    }
+}

@@ -1,0 +1,487 @@
+//! One managed node group. Sizes, labels, taints and the Kubernetes version change in place; anything else is another
+//! group under another name: the new one comes up before the old one goes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use pipectl_config::{Architecture, Capacity, Loaded, NodeGroup as Config, TaintEffect as Effect};
+use serde_json::{Value, json};
+
+use super::joining::Joining;
+use crate::{
+    cloud::{Look, Pace, Resource, cloud, known, names, role, tags},
+    cluster,
+    context::StepContext,
+    error::{PortError, PortErrorKind, Retry, StepError},
+    network,
+    ports::{
+        cloud::{Issue, Tags, UpdateProgress},
+        node_groups::{
+            Image, Make, NodeGroup, NodeGroupChange, NodeGroupSpec, NodeGroupState, Scaling, Taint,
+            TaintEffect,
+        },
+    },
+    step::{Change, Difference, Readiness},
+};
+
+/// Issues that EKS reports and that may pass by themselves (EKS API, `Issue.code`); with any other a group that is being
+/// made does not succeed any more, though EKS tries on for twenty minutes.
+const PASSING: &[&str] = &[
+    "ClusterUnreachable",
+    "IamThrottling",
+    "InternalFailure",
+    "PodEvictionFailure",
+    "Unknown",
+    "UnknownError",
+];
+
+/// One group of the pipeline.
+pub(super) struct GroupResource {
+    loaded: Arc<Loaded>,
+    group: Config,
+    pace: Pace,
+    joining: Joining,
+}
+
+impl GroupResource {
+    pub(super) fn new(loaded: &Arc<Loaded>, group: &Config, pace: Pace) -> Self {
+        Self {
+            loaded: loaded.clone(),
+            group: group.clone(),
+            pace,
+            joining: Joining::new(pace),
+        }
+    }
+
+    fn cluster(cx: &StepContext) -> Result<String, StepError> {
+        known(cx, &cluster::steps::control_plane(), "name")
+    }
+
+    fn tags(&self, cx: &StepContext) -> Tags {
+        let name = format!("pipectl-{}-{}", cx.environment.name, self.group.name);
+        tags::wanted(cx, &name, &self.loaded.pipeline.spec.tags)
+    }
+
+    fn image(&self) -> Image {
+        match self.group.architecture {
+            Architecture::Amd64 => Image::Amd64,
+            Architecture::Arm64 => Image::Arm64,
+        }
+    }
+
+    fn disk_gib(&self) -> u32 {
+        u32::try_from(self.group.disk_size.gibibytes_ceil()).unwrap_or(u32::MAX)
+    }
+
+    /// Digest of what cannot change, from the pipeline alone.
+    fn digest(&self) -> String {
+        make_digest(&self.group)
+    }
+
+    fn scaling(&self) -> Scaling {
+        let (min, max) = self.group.bounds();
+        Scaling {
+            min,
+            // EKS wants room for at least one node.
+            max: max.max(1),
+            desired: self.group.size,
+        }
+    }
+
+    fn taints(&self) -> BTreeSet<Taint> {
+        let taints = self.group.taints.iter();
+        taints
+            .map(|taint| Taint {
+                key: taint.key.clone(),
+                value: taint.value.clone(),
+                effect: match taint.effect {
+                    Effect::NoSchedule => TaintEffect::NoSchedule,
+                    Effect::PreferNoSchedule => TaintEffect::PreferNoSchedule,
+                    Effect::NoExecute => TaintEffect::NoExecute,
+                },
+            })
+            .collect()
+    }
+
+    /// Whether a group is of the make that is wanted now.
+    fn is_of_make(&self, live: &NodeGroup) -> bool {
+        live.make.instance_types == self.group.instance_types
+            && live.make.image == self.image()
+            && live.make.spot == (self.group.capacity == Capacity::Spot)
+            && live.make.disk_gib == self.disk_gib()
+    }
+
+    async fn find(&self, cx: &StepContext, name: &str) -> Result<Option<NodeGroup>, StepError> {
+        let found = cloud(cx)?.node_groups.find(&Self::cluster(cx)?, name).await;
+        found.map_err(|error| error.during("look at", format!("node group {name}")))
+    }
+
+    /// How many nodes are wanted. Where there is a range, an autoscaler may have moved the number, and only a new size in
+    /// the pipeline moves it back.
+    fn desired(&self, cx: &StepContext, live: &NodeGroup) -> u32 {
+        let wanted = self.scaling();
+        let recorded = cx.recorded().and_then(|outputs| outputs["size"].as_u64());
+        let moved = recorded.is_some_and(|size| size != u64::from(wanted.desired));
+        if wanted.min == wanted.max || moved || recorded.is_none() {
+            wanted.desired
+        } else {
+            live.scaling.desired.clamp(wanted.min, wanted.max)
+        }
+    }
+
+    fn change(&self, cx: &StepContext, live: &NodeGroup) -> Option<NodeGroupChange> {
+        let scaling = Scaling {
+            desired: self.desired(cx, live),
+            ..self.scaling()
+        };
+        let labels: BTreeMap<String, String> = self
+            .group
+            .labels
+            .iter()
+            .filter(|(key, value)| live.labels.get(*key) != Some(value))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let remove_labels: Vec<String> = live
+            .labels
+            .keys()
+            .filter(|key| !self.group.labels.contains_key(*key))
+            .cloned()
+            .collect();
+        let (wanted, now) = (self.taints(), live.taints.iter().cloned().collect());
+        let taints: Vec<Taint> = wanted.difference(&now).cloned().collect();
+        // A taint with another value is updated, not removed (EKS API, `UpdateTaintsPayload`).
+        let same_place =
+            |left: &Taint, right: &Taint| left.key == right.key && left.effect == right.effect;
+        let remove_taints: Vec<Taint> = now
+            .difference(&wanted)
+            .filter(|old| !taints.iter().any(|new| same_place(old, new)))
+            .cloned()
+            .collect();
+        let nothing = scaling == live.scaling
+            && labels.is_empty()
+            && remove_labels.is_empty()
+            && taints.is_empty()
+            && remove_taints.is_empty();
+        (!nothing).then_some(NodeGroupChange::Config {
+            scaling,
+            labels,
+            remove_labels,
+            taints,
+            remove_taints,
+        })
+    }
+
+    /// The version to roll to, where the nodes are behind the control plane.
+    fn behind(&self, live: &NodeGroup) -> Option<String> {
+        let wanted = self.loaded.pipeline.spec.cluster.kubernetes_version;
+        let is = live.version.as_ref()?;
+        (*is != wanted.to_string()).then(|| wanted.to_string())
+    }
+
+    async fn carry_out(
+        &self,
+        cx: &StepContext,
+        live: &NodeGroup,
+        change: &NodeGroupChange,
+        salt: &str,
+    ) -> Result<(), StepError> {
+        let groups = &cloud(cx)?.node_groups;
+        let (cluster, what) = (Self::cluster(cx)?, format!("node group {}", live.name));
+        let token = names::change_token(&cx.environment, &cx.step, &cx.run, salt);
+        let begun = groups.change(&cluster, &live.name, change, &token).await;
+        let update = begun.map_err(|error| {
+            let busy = error.kind == PortErrorKind::Conflict;
+            let error = error.during("change", &what);
+            if busy {
+                error.with_retry(Retry::Soon)
+            } else {
+                error
+            }
+        })?;
+        loop {
+            let progress = groups.update(&cluster, &live.name, &update).await;
+            match progress.map_err(|error| error.during("change", &what))? {
+                Some(UpdateProgress::InProgress) if !cx.cancel.is_cancelled() => {
+                    cx.progress(format!("{what} UPDATING"));
+                    tokio::time::sleep(self.pace.poll(super::POLL)).await;
+                }
+                Some(UpdateProgress::Failed(issues)) => {
+                    return Err(StepError::new(
+                        "NOD003",
+                        "change",
+                        &what,
+                        "EKS gave the change up",
+                    )
+                    .with_evidence(issues.iter().map(ToString::to_string).collect())
+                    .with_hint("mend what it names, then run pipectl up again"));
+                }
+                Some(UpdateProgress::InProgress | UpdateProgress::Successful) | None => {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn failed(&self, live: &NodeGroup, issues: &[&Issue]) -> Readiness {
+        let cause = match issues {
+            [] => "EKS gave it up and does not say why".to_owned(),
+            [first, ..] => format!("{}: {}", first.code, first.message),
+        };
+        let error = StepError::new(
+            "NOD001",
+            "make",
+            format!("node group {}", self.group.name),
+            cause,
+        )
+        .with_evidence(issues.iter().map(ToString::to_string).collect())
+        .with_hint(hint(issues.first().map(|issue| issue.code.as_str())))
+        .with_retry(Retry::AfterChange);
+        let mut error = error;
+        error.left_behind.push(format!("node group {}", live.name));
+        Readiness::Failed(Box::new(error))
+    }
+}
+
+/// Digest of what a group is made of and cannot change.
+#[must_use]
+pub fn make_digest(group: &Config) -> String {
+    let make = json!({
+        "types": group.instance_types,
+        "architecture": group.architecture,
+        "capacity": group.capacity,
+        "disk": group.disk_size.gibibytes_ceil(),
+    });
+    names::hex(&make.to_string())
+}
+
+/// What a person can do about an issue.
+fn hint(code: Option<&str>) -> &'static str {
+    match code {
+        Some("AsgInstanceLaunchFailures") => {
+            "name further instance types or zones, or take on-demand instances; then run pipectl up"
+        }
+        Some("InstanceLimitExceeded" | "LimitExceeded") => {
+            "raise the quota that it names in Service Quotas, then run pipectl up"
+        }
+        Some("InsufficientFreeAddresses") => {
+            "the subnets have no free addresses: take a larger spec.network.cidr, or remove what uses them"
+        }
+        Some("NodeCreationFailure") => {
+            "the instances run and do not join: check that their subnets have a way to the internet, and see an instance's system log"
+        }
+        Some("AccessDenied" | "IamNodeRoleNotFound") => {
+            "the nodes' role was changed or is missing: run pipectl up, which puts it right"
+        }
+        _ => "mend what it names, then run pipectl up: it makes another group in its place",
+    }
+}
+
+#[async_trait]
+impl Resource for GroupResource {
+    type Live = NodeGroup;
+
+    async fn look(&self, cx: &StepContext) -> Result<Look<NodeGroup>, StepError> {
+        let recorded = cx.recorded().and_then(|outputs| outputs["name"].as_str());
+        let alive = |group: &NodeGroup| {
+            !matches!(
+                group.state,
+                NodeGroupState::CreateFailed | NodeGroupState::Deleting
+            )
+        };
+        let mut replaces = None;
+        if let Some(name) = recorded
+            && let Some(group) = self.find(cx, name).await?
+            && alive(&group)
+        {
+            if self.is_of_make(&group) {
+                return Ok(Look::named(cx, group.clone(), &group.tags));
+            }
+            replaces = Some(group.name);
+        }
+        // Attempts count up by name: a group that came to nothing keeps its name until it is deleted.
+        let digest = self.digest();
+        let mut attempt = 1;
+        while let Some(group) = self
+            .find(cx, &names::node_group(&self.group.name, &digest, attempt))
+            .await?
+        {
+            if alive(&group) {
+                return Ok(Look::named(cx, group.clone(), &group.tags));
+            }
+            attempt += 1;
+        }
+        Ok(Look::Absent { attempt, replaces })
+    }
+
+    async fn identity(&self, cx: &StepContext, attempt: u32) -> Result<Value, StepError> {
+        Ok(json!({
+            "cluster": Self::cluster(cx)?,
+            "nodeGroup": names::node_group(&self.group.name, &self.digest(), attempt),
+            "token": self.token(cx, attempt),
+        }))
+    }
+
+    async fn create(
+        &self,
+        cx: &StepContext,
+        attempt: u32,
+    ) -> Result<Result<NodeGroup, PortError>, StepError> {
+        let network = &self.loaded.pipeline.spec.network;
+        let spec = NodeGroupSpec {
+            cluster: Self::cluster(cx)?,
+            name: names::node_group(&self.group.name, &self.digest(), attempt),
+            make: Make {
+                instance_types: self.group.instance_types.clone(),
+                image: self.image(),
+                spot: self.group.capacity == Capacity::Spot,
+                disk_gib: self.disk_gib(),
+                subnets: network::node_subnets(cx, network)?,
+                role: known(cx, &super::role(), "arn")?,
+            },
+            scaling: self.scaling(),
+            labels: self.group.labels.clone(),
+            taints: self.taints().into_iter().collect(),
+            tags: tags::stamped(self.tags(cx), attempt),
+            token: self.token(cx, attempt),
+        };
+        Ok(cloud(cx)?.node_groups.create(&spec).await)
+    }
+
+    fn is_dead(&self, live: &NodeGroup) -> bool {
+        live.state == NodeGroupState::CreateFailed
+    }
+
+    fn retry(&self, cx: &StepContext, error: &PortError) -> Retry {
+        match error.kind {
+            PortErrorKind::NotFound => Retry::Soon,
+            PortErrorKind::Invalid if role::is_young(cx, &super::role()) => Retry::Soon,
+            kind => kind.retry(),
+        }
+    }
+
+    async fn differences(
+        &self,
+        cx: &StepContext,
+        live: &NodeGroup,
+    ) -> Result<Vec<Difference>, StepError> {
+        let resource = format!("node group {}", live.name);
+        let mut differences = Vec::new();
+        let mut differs = |field: &str, is: String, wanted: String| {
+            if is != wanted {
+                differences.push(Difference {
+                    resource: resource.clone(),
+                    field: Some(field.to_owned()),
+                    live: Some(is),
+                    wanted: Some(wanted),
+                    change: Change::Updated,
+                });
+            }
+        };
+        let (now, wanted) = (live.scaling, self.scaling());
+        differs(
+            "size",
+            now.desired.to_string(),
+            self.desired(cx, live).to_string(),
+        );
+        differs("minSize", now.min.to_string(), wanted.min.to_string());
+        differs("maxSize", now.max.to_string(), wanted.max.to_string());
+        differs("labels", words(&live.labels), words(&self.group.labels));
+        let taints = |taints: BTreeSet<Taint>| json!(taints).to_string();
+        let live_taints: BTreeSet<Taint> = live.taints.iter().cloned().collect();
+        differs("taints", taints(live_taints), taints(self.taints()));
+        if let Some(version) = self.behind(live) {
+            differs("version", live.version.clone().unwrap_or_default(), version);
+        }
+        let retag = tags::retag(&live.tags, &self.tags(cx), &tags::set_before(cx));
+        differences.extend(tags::differences(&resource, &live.tags, &retag));
+        Ok(differences)
+    }
+
+    async fn mend(&self, cx: &StepContext, live: NodeGroup) -> Result<NodeGroup, StepError> {
+        let what = format!("node group {}", live.name);
+        let retag = tags::retag(&live.tags, &self.tags(cx), &tags::set_before(cx));
+        if !retag.is_empty() {
+            let clusters = &cloud(cx)?.clusters;
+            let done = clusters.retag(&live.arn, &retag.set, &retag.remove).await;
+            done.map_err(|error| error.during("tag", &what))?;
+        }
+        if let Some(change) = self.change(cx, &live) {
+            let salt = json!(change).to_string();
+            self.carry_out(cx, &live, &change, &salt).await?;
+        }
+        if let Some(version) = self.behind(&live) {
+            let change = NodeGroupChange::Version(version.clone());
+            self.carry_out(cx, &live, &change, &version).await?;
+        }
+        let found = self.find(cx, &live.name).await?;
+        Ok(found.unwrap_or(live))
+    }
+
+    fn outputs(&self, _: &StepContext, live: &NodeGroup) -> Value {
+        json!({"name": live.name, "arn": live.arn, "size": self.group.size})
+    }
+
+    fn tag_keys(&self, cx: &StepContext) -> BTreeSet<String> {
+        self.tags(cx).into_keys().collect()
+    }
+
+    fn summary(&self, live: &NodeGroup) -> String {
+        let types = live.make.instance_types.join(", ");
+        format!("{} nodes of {types}", live.scaling.desired)
+    }
+
+    async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
+        let Look::There { live, .. } = self.look(cx).await? else {
+            // Failed groups are passed over by the look: the recorded one tells why.
+            let recorded = cx.recorded().and_then(|outputs| outputs["name"].as_str());
+            return Ok(match recorded {
+                Some(name) => match self.find(cx, name).await? {
+                    Some(group) => self.failed(&group, &group.issues.iter().collect::<Vec<_>>()),
+                    None => Readiness::waiting("the group is not seen yet"),
+                },
+                None => Readiness::waiting("the group is not seen yet"),
+            });
+        };
+        match live.state {
+            NodeGroupState::Creating | NodeGroupState::Degraded => {
+                let lasting: Vec<&Issue> = live
+                    .issues
+                    .iter()
+                    .filter(|issue| !PASSING.contains(&issue.code.as_str()))
+                    .collect();
+                if !lasting.is_empty() {
+                    return Ok(self.failed(&live, &lasting));
+                }
+                self.joining.look(cx, &Self::cluster(cx)?, &live).await
+            }
+            NodeGroupState::Updating | NodeGroupState::Active => {
+                self.joining.look(cx, &Self::cluster(cx)?, &live).await
+            }
+            NodeGroupState::CreateFailed
+            | NodeGroupState::DeleteFailed
+            | NodeGroupState::Deleting => {
+                Ok(self.failed(&live, &live.issues.iter().collect::<Vec<_>>()))
+            }
+        }
+    }
+}
+
+impl GroupResource {
+    /// Another make is another group, so the make is part of the token.
+    fn token(&self, cx: &StepContext, attempt: u32) -> String {
+        let make = self.digest();
+        let step = crate::step::StepId::new(cx.step.stage(), &format!("{}-{make}", cx.step.name()));
+        names::token(&cx.environment, &step, attempt)
+    }
+}
+
+fn words(labels: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    pairs.join(", ")
+}

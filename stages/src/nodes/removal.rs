@@ -1,0 +1,239 @@
+//! Taking the nodes down: the groups with their instances, instances that something else started for the cluster, and the
+//! volumes that claims left.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{POLL, STAGE};
+use crate::{
+    blocks::Row,
+    cloud::{
+        CloudRemoval, Pace, Remnant, Unwanted, cloud,
+        scope::{belongs, cluster_name, own_cluster, vpcs},
+        tags,
+    },
+    cluster::removal::load_balancers,
+    context::StepContext,
+    error::{PortError, PortErrorKind, StepError},
+    ports::{
+        cloud::Deletion,
+        compute::{Instance, InstanceState, Selector},
+        node_groups::NodeGroupState,
+    },
+    removal::Removal,
+    step::{Need, StepId},
+};
+
+/// How long a group's deletion may take: a drain of up to five minutes a node, then by force (EKS user guide, delete a
+/// managed node group).
+const REMOVED_WITHIN: Duration = Duration::from_secs(2700);
+
+/// The removal of node groups.
+#[must_use]
+pub fn groups() -> StepId {
+    StepId::new(STAGE, "groups")
+}
+
+/// The removal of other instances of the cluster.
+#[must_use]
+pub fn instances() -> StepId {
+    StepId::new(STAGE, "instances")
+}
+
+/// The removal of volumes.
+#[must_use]
+pub fn volumes() -> StepId {
+    StepId::new(STAGE, "volumes")
+}
+
+/// The removals of the stage. With `keep_data` the volumes stay.
+#[must_use]
+pub fn removals(pace: Pace, keep_data: bool) -> Vec<Arc<dyn Removal>> {
+    let row = |step: StepId, title: &str, expected: u64, needs: Vec<Need>| {
+        let mut row = Row::new(step.stage(), step.name(), title).needs(needs);
+        row.timeouts.ready = pace.bound(REMOVED_WITHIN);
+        row.timeouts.expected = pace.expected(expected);
+        row
+    };
+    let mut table = vec![
+        CloudRemoval::removal(
+            row(
+                groups(),
+                "node groups",
+                300,
+                // Controllers that remove load balancers run on these nodes.
+                vec![Need::ready(load_balancers())],
+            ),
+            pace.poll(POLL),
+            Groups,
+        ),
+        CloudRemoval::removal(
+            row(
+                instances(),
+                "instances that nobody's group holds",
+                40,
+                vec![Need::ready(groups())],
+            ),
+            pace.poll(5),
+            Instances,
+        ),
+    ];
+    if !keep_data {
+        table.push(CloudRemoval::removal(
+            row(
+                volumes(),
+                "volumes of claims",
+                10,
+                vec![Need::ready(instances())],
+            ),
+            pace.poll(5),
+            Volumes,
+        ));
+    }
+    table
+}
+
+/// Every group of the environment's own cluster: it must be empty to go.
+struct Groups;
+
+#[async_trait]
+impl Unwanted for Groups {
+    async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        let Some(cluster) = own_cluster(cx).await? else {
+            return Ok(Vec::new());
+        };
+        let groups = &cloud(cx)?.node_groups;
+        let failed = |error: PortError| error.during("look for", "node groups");
+        let mut remaining = Vec::new();
+        for name in groups.names(&cluster.name).await.map_err(failed)? {
+            let group = groups.find(&cluster.name, &name).await.map_err(failed)?;
+            remaining.extend(group.map(|group| {
+                let words = format!("node group {name}");
+                match group.state {
+                    NodeGroupState::Deleting => Remnant::going(&name, format!("{words} DELETING")),
+                    _ => Remnant::there(&name, words),
+                }
+            }));
+        }
+        Ok(remaining)
+    }
+
+    async fn remove(
+        &self,
+        cx: &StepContext,
+        remnant: &Remnant,
+    ) -> Result<Result<Deletion, PortError>, StepError> {
+        let Some(cluster) = own_cluster(cx).await? else {
+            return Ok(Ok(Deletion::Absent));
+        };
+        let groups = &cloud(cx)?.node_groups;
+        Ok(match groups.delete(&cluster.name, &remnant.id).await {
+            // It is being changed: that ends.
+            Err(error) if error.kind == PortErrorKind::Conflict => Ok(Deletion::Accepted),
+            deleted => deleted,
+        })
+    }
+
+    fn gone(&self) -> String {
+        "no node groups left".to_owned()
+    }
+}
+
+/// Instances of the cluster that no group holds (field reports: Karpenter's, after its controller was gone).
+struct Instances;
+
+impl Instances {
+    async fn all(cx: &StepContext) -> Result<Vec<Instance>, StepError> {
+        let compute = &cloud(cx)?.compute;
+        let failed = |error: PortError| error.during("look for", "instances");
+        let cluster = cluster_name(cx).await?;
+        let ours = Selector::Tagged(tags::owned_by(&cx.environment));
+        let mut found = compute.instances(&ours).await.map_err(failed)?;
+        for (vpc, _) in vpcs(cx).await?.all() {
+            let inside = Selector::Vpc(vpc.clone());
+            let inside = compute.instances(&inside).await.map_err(failed)?;
+            for instance in inside {
+                if belongs(&instance.tags, cx, &cluster)
+                    && !found.iter().any(|known| known.id == instance.id)
+                {
+                    found.push(instance);
+                }
+            }
+        }
+        found.retain(|instance| instance.state != InstanceState::Terminated);
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl Unwanted for Instances {
+    async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        let all = Self::all(cx).await?;
+        Ok(all
+            .iter()
+            .map(|instance| {
+                let words = format!("instance {}", instance.id);
+                match instance.state {
+                    InstanceState::ShuttingDown => {
+                        Remnant::going(&instance.id, format!("{words} shutting down"))
+                    }
+                    _ => Remnant::there(&instance.id, words),
+                }
+            })
+            .collect())
+    }
+
+    async fn remove(
+        &self,
+        cx: &StepContext,
+        remnant: &Remnant,
+    ) -> Result<Result<Deletion, PortError>, StepError> {
+        let ended = cloud(cx)?
+            .compute
+            .terminate(std::slice::from_ref(&remnant.id));
+        Ok(ended.await.map(|()| Deletion::Accepted))
+    }
+
+    fn gone(&self) -> String {
+        "no instances left".to_owned()
+    }
+}
+
+/// Volumes that the CSI driver made for claims: they carry the environment's tags (`extraVolumeTags`). The claims go with
+/// the cluster, so nobody else deletes them.
+struct Volumes;
+
+#[async_trait]
+impl Unwanted for Volumes {
+    async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        let ours = Selector::Tagged(tags::owned_by(&cx.environment));
+        let volumes = cloud(cx)?.compute.volumes(&ours).await;
+        let volumes = volumes.map_err(|error| error.during("look for", "volumes"))?;
+        Ok(volumes
+            .iter()
+            .map(|volume| {
+                let words = format!("volume {} ({} GiB)", volume.id, volume.gibibytes);
+                if volume.deleting {
+                    Remnant::going(&volume.id, words)
+                } else if let Some(instance) = volume.attached_to.first() {
+                    Remnant::going(&volume.id, format!("{words} ← instance {instance}"))
+                } else {
+                    Remnant::there(&volume.id, words)
+                }
+            })
+            .collect())
+    }
+
+    async fn remove(
+        &self,
+        cx: &StepContext,
+        remnant: &Remnant,
+    ) -> Result<Result<Deletion, PortError>, StepError> {
+        Ok(cloud(cx)?.compute.delete_volume(&remnant.id).await)
+    }
+
+    fn gone(&self) -> String {
+        "no volumes left".to_owned()
+    }
+}
