@@ -116,7 +116,7 @@ enum Event {
 /// the guard itself gets SIGTERM, SIGINT or SIGHUP. What the child left behind in its group is killed when it exits.
 ///
 /// Standard input carries the child's own input first, as many bytes as the arguments say, and then frames of
-/// [`DEADLINE_FRAME`] bytes: each a new deadline, which takes the place of the one before until it has passed.
+/// eight bytes: each a new deadline, which takes the place of the one before until it has passed.
 ///
 /// On Linux the child dies with its guard as well, should somebody kill that.
 pub fn run_guard(args: impl IntoIterator<Item = OsString>) -> ExitCode {
