@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::support::{TINY, World, tiny};
+use crate::support::{Kind, TINY, World, tiny};
 
 #[test]
 fn of_two_runs_at_once_one_is_told_who_works_on_it() {
@@ -48,5 +48,38 @@ fn of_two_runs_at_once_one_is_told_who_works_on_it() {
 
     first.signal(Signal::INT);
     first.wait().exits(130);
+    world.events(&["down", TINY, "--yes"]).exits(0);
+}
+
+#[test]
+fn of_two_first_runs_at_once_one_makes_the_environment() {
+    let world = World::new();
+    let sandbox = world.sandbox("raced");
+    let slow = tiny("busybox:1").replace(
+        "annotations: {}",
+        "annotations: {sandbox.pipectl.dev/start-after: 20m}",
+    );
+    let slow = world.file("slow.yaml", &slow);
+    // Whoever gets the environment waits for a pod that never starts, and ends by itself.
+    let (option, bound) = (sandbox.option(), ["--timeout", "6s"]);
+    let up = || {
+        world
+            .events(&["up", &slow, &option, bound[0], bound[1]])
+            .run()
+    };
+    let (one, other) = std::thread::scope(|scope| {
+        let one = scope.spawn(up);
+        let other = up();
+        (one.join(), other)
+    });
+    let one = one.expect("a run");
+    let mut codes = [one.code(), other.code()];
+    codes.sort_unstable();
+    assert_eq!(codes, [6, 130], "{}{}", one.described(), other.described());
+    let records =
+        sandbox
+            .cluster()
+            .list(Kind::CONFIG_MAP, "kube-system", "pipectl.dev/environment");
+    assert_eq!(records.len(), 1, "{records:#?}");
     world.events(&["down", TINY, "--yes"]).exits(0);
 }
