@@ -126,7 +126,7 @@ fn prepare(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Cluster, ApiErro
         .and_then(|policy| policy.text("supportType"));
     let support = support.unwrap_or("EXTENDED").to_owned();
     let deletion_protection = params.flag("deletionProtection")?.unwrap_or(false);
-    let encryption = encryption(params)?;
+    let encryption = encryption(scene, params)?;
 
     let own_group = network::group(scene, &vpc, &name)?;
     let mut all = vec![own_group.clone()];
@@ -232,7 +232,10 @@ pub(super) fn logging(params: Params<'_>) -> Result<Option<BTreeSet<String>>, Ap
 }
 
 /// The key that encrypts Secrets.
-pub(super) fn encryption(params: Params<'_>) -> Result<Option<String>, ApiError> {
+pub(super) fn encryption(
+    scene: &Scene<'_>,
+    params: Params<'_>,
+) -> Result<Option<String>, ApiError> {
     let Some(config) = params.sections("encryptionConfig").into_iter().next() else {
         return Ok(None);
     };
@@ -241,6 +244,9 @@ pub(super) fn encryption(params: Params<'_>) -> Result<Option<String>, ApiError>
         .section("provider")
         .and_then(|provider| provider.text("keyArn"));
     match key {
+        Some(key) if secrets == ["secrets"] && scene.region.kms.usable(key).is_none() => Err(
+            bad_parameter(format!("The key {key} is not there or cannot be used")),
+        ),
         Some(key) if secrets == ["secrets"] => Ok(Some(key.to_owned())),
         _ => Err(bad_parameter(
             "encryptionConfig has to name a key for secrets",

@@ -444,7 +444,7 @@ fn associate_encryption(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Val
         return Err(bad_parameter("Cluster already has encryption configured"));
     }
     let name = cluster.name.clone();
-    let key = encryption(params)?.ok_or_else(|| ApiError::missing("encryptionConfig"))?;
+    let key = encryption(scene, params)?.ok_or_else(|| ApiError::missing("encryptionConfig"))?;
     let list = vec![(
         "EncryptionConfig",
         params.tree()["encryptionConfig"].to_string(),

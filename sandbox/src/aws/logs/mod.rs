@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::service::{Protocol, Service};
 use crate::aws::world::scene::Scene;
 
-pub(crate) use self::group::ensure;
+pub(crate) use self::group::{arn, ensure};
 
 pub(crate) const SERVICE: Service = Service {
     name: "logs",

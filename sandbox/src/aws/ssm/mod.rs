@@ -1,8 +1,16 @@
 //! Systems Manager: parameters.
 
+mod parameter;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::aws::service::{Protocol, Service};
+
+pub(crate) use self::parameter::arn;
 
 pub(crate) const SERVICE: Service = Service {
     name: "ssm",
@@ -11,10 +19,13 @@ pub(crate) const SERVICE: Service = Service {
         version: "1.1",
     },
     invalid: Some("ValidationException"),
-    actions: &[],
+    actions: &[parameter::ACTIONS],
 };
 
 /// What the service keeps.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    /// By name.
+    pub(crate) parameters: BTreeMap<String, parameter::Parameter>,
+}

@@ -75,6 +75,10 @@ waits! {
     AddonFailed,
     /// An add-on from `DELETING` to gone.
     AddonDeleted,
+    /// A load balancer from `provisioning` to `active`.
+    BalancerActive,
+    /// How long the interfaces of a deleted load balancer stay.
+    BalancerInterfacesGone,
     /// An instance from `pending` to `running`.
     InstanceRunning,
     /// An instance from `shutting-down` to `terminated`.
