@@ -123,7 +123,11 @@ fn print(name: &str, place: &Place, planned: &[Planned], output: Output) {
         }
     }
     if counts.is_empty() {
-        output.line("  nothing to do: everything is as the pipeline says");
+        output.line(if planned.iter().any(|step| step.unknown.is_some()) {
+            "  nothing to do for the rest: it is as the pipeline says"
+        } else {
+            "  nothing to do: everything is as the pipeline says"
+        });
         return;
     }
     let words: Vec<_> = counts

@@ -114,6 +114,13 @@ fn secret_values_are_nowhere_but_in_the_cluster() {
             shown.described()
         );
     }
+    // A shell without the value can still look, and is told what it cannot compare.
+    let plan = world.pipectl(&["plan", &file, &sandbox.option()]).exits(0);
+    assert!(
+        plan.stdout.contains("SEC001") && plan.stdout.contains("PIPELINE_TOKEN"),
+        "{}",
+        plan.described()
+    );
     // The sandbox's own store is the cluster, and the pipeline file of the user's is not among what is looked at.
     let store = sandbox.directory().join("etcd");
     let mut searched = 0;
