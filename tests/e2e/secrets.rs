@@ -129,6 +129,14 @@ fn secret_values_are_nowhere_but_in_the_cluster() {
     }
     assert!(searched > 10, "only {searched} files were looked at");
     world.events(&["down", "tiny", "--yes"]).exits(0);
+    // What the chart brought along goes too, its definitions included.
+    let definitions = cluster.list(Kind::DEFINITION, "", "");
+    let left: Vec<&serde_json::Value> = definitions
+        .iter()
+        .map(|definition| &definition["metadata"]["name"])
+        .filter(|name| name.to_string().contains("strimzi.io"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
     search(&world.state().join("history"), &store, &mut searched);
 }
 
