@@ -415,6 +415,14 @@ impl Sandbox {
         self.ask(self.control()?.set_faults(rules).await)
     }
 
+    /// The raw graph of its simulated AWS, for audits; `{}` when there is nothing in any account, or no simulated AWS.
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub async fn inspect_aws(&self) -> Result<serde_json::Value, SandboxError> {
+        self.ask(self.control()?.inspect_aws().await)
+    }
+
     fn control(&self) -> Result<ControlClient, SandboxError> {
         let held = Lock::is_held(&self.layout.supervisor_lock())?;
         let client = if held {

@@ -65,6 +65,11 @@ impl ControlClient {
             .map(drop)
     }
 
+    /// The raw graph of the simulated AWS.
+    pub(crate) async fn inspect_aws(&self) -> Result<serde_json::Value, String> {
+        self.read(Method::GET, "/v1/aws/inspect").await
+    }
+
     async fn read<T: serde::de::DeserializeOwned>(
         &self,
         method: Method,

@@ -24,6 +24,8 @@ pub(crate) struct Control {
     pub(crate) token: String,
     pub(crate) proxy: Arc<ProxyState>,
     pub(crate) status: Box<dyn Fn() -> SandboxStatus + Send + Sync>,
+    /// The raw graph of the simulated AWS.
+    pub(crate) inspect_aws: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Cancelled when somebody asks the sandbox to stop.
     pub(crate) stop: CancellationToken,
 }
@@ -77,6 +79,7 @@ async fn answer(control: &Control, request: Request<Incoming>) -> Response<Full<
             control.stop.cancel();
             text(StatusCode::ACCEPTED, "stopping")
         }
+        (Method::GET, "/v1/aws/inspect") => json(&(control.inspect_aws)()),
         (Method::GET, "/v1/counters") => json(&control.proxy.counters.list()),
         (Method::DELETE, "/v1/counters") => {
             control.proxy.counters.reset();

@@ -13,6 +13,7 @@ use super::components::Flavour;
 use super::credentials::{Credentials, random_token};
 use super::runtime::{self, Cluster, ClusterRuntime, address, listen, listen_at_best, port};
 use super::{nodes, process};
+use crate::aws::Aws;
 use crate::control::{self, AwsStatus, Control, Endpoint, Phase, SandboxStatus};
 use crate::error::SandboxError;
 use crate::files::{self, Layout, Lock};
@@ -34,7 +35,7 @@ struct Shared {
     phase: Mutex<Phase>,
     boot_ms: Mutex<Option<u64>>,
     plane: Mutex<Option<ClusterRuntime>>,
-    aws: Mutex<Option<AwsStatus>>,
+    aws: Mutex<Option<(AwsStatus, Arc<Aws>)>>,
 }
 
 impl Shared {
@@ -110,6 +111,14 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         token: endpoint.token.clone(),
         proxy: Arc::clone(&proxy_state),
         status: Box::new(status),
+        inspect_aws: Box::new({
+            let shared = Arc::clone(&shared);
+            move || {
+                let aws = shared.aws.lock().unwrap_or_else(PoisonError::into_inner);
+                aws.as_ref()
+                    .map_or_else(|| serde_json::json!({}), |(_, aws)| aws.inspect())
+            }
+        }),
         stop: stop.clone(),
     });
     tokio::spawn(control::serve(served, control, servers.clone()));
@@ -127,7 +136,7 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         guard: guard(),
         flavour: Flavour::default(),
         api,
-        proxy: proxy_state,
+        proxy: Arc::clone(&proxy_state),
         failed: stop.clone(),
         volumes: true,
     };
@@ -160,8 +169,10 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
         if let Some(aws) = &options.aws {
             shared.set(Phase::Starting("simulated AWS".to_owned()));
             let started =
-                CloudRuntime::start(aws, layout, &programs, guard(), stop.clone()).await?;
-            *shared.aws.lock().unwrap_or_else(PoisonError::into_inner) = Some(started.status());
+                CloudRuntime::start(aws, layout, &programs, guard(), stop.clone(), proxy_state)
+                    .await?;
+            *shared.aws.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((started.status(), started.aws()));
             cloud = Some(started);
         }
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -239,7 +250,8 @@ fn status_of(
                 .aws
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+                .as_ref()
+                .map(|(status, _)| status.clone()),
             components: plane
                 .as_ref()
                 .map(ClusterRuntime::status)

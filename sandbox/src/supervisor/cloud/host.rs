@@ -32,6 +32,8 @@ pub(super) struct EksHost {
     /// Where tokens are looked up.
     webhook: SocketAddr,
     failed: CancellationToken,
+    /// Counters and faults, the same for all clusters of the sandbox.
+    proxy: Arc<ProxyState>,
     /// By the cluster's id.
     running: Mutex<BTreeMap<String, Running>>,
 }
@@ -59,6 +61,7 @@ impl EksHost {
         guard: PathBuf,
         webhook: SocketAddr,
         failed: CancellationToken,
+        proxy: Arc<ProxyState>,
     ) -> Self {
         Self {
             root,
@@ -66,6 +69,7 @@ impl EksHost {
             guard,
             webhook,
             failed,
+            proxy,
             running: Mutex::new(BTreeMap::new()),
         }
     }
@@ -102,7 +106,7 @@ impl EksHost {
                 token_webhook: Some(format!("http://{}/{}", self.webhook, view.id)),
             },
             api,
-            proxy: Arc::new(ProxyState::default()),
+            proxy: Arc::clone(&self.proxy),
             failed: self.failed.clone(),
             volumes: false,
         };

@@ -19,6 +19,7 @@ use crate::aws::{Aws, AwsSettings, serve};
 use crate::control::AwsStatus;
 use crate::error::SandboxError;
 use crate::files::{self, Layout};
+use crate::proxy::ProxyState;
 use crate::tools::Programs;
 
 /// The port that the endpoint had, to have it again.
@@ -42,6 +43,7 @@ impl CloudRuntime {
         programs: &Programs,
         guard: PathBuf,
         failed: CancellationToken,
+        proxy: Arc<ProxyState>,
     ) -> Result<Self, SandboxError> {
         let root = layout.aws();
         files::private_directory(&root)?;
@@ -67,9 +69,21 @@ impl CloudRuntime {
         let at = address(&webhook)?;
         tokio::spawn(tokens::serve(Arc::clone(&aws), webhook, ends.clone()));
         let clusters = root.join("clusters");
-        let host = Arc::new(EksHost::new(clusters, programs.clone(), guard, at, failed));
+        let host = Arc::new(EksHost::new(
+            clusters,
+            programs.clone(),
+            guard,
+            at,
+            failed,
+            proxy,
+        ));
         aws.host(Arc::clone(&host) as _, ends.clone());
         Ok(Self { aws, host, ends })
+    }
+
+    /// The simulator itself.
+    pub(super) fn aws(&self) -> Arc<Aws> {
+        Arc::clone(&self.aws)
     }
 
     /// What its users need.
