@@ -119,22 +119,21 @@ pub(super) async fn ensure(client: &kube::Client, view: &ClusterView) -> Result<
     for wanted in &view.nodes {
         let (mut object, status) = node(wanted, &view.region);
         let known = there.iter().find(|node| node.name_any() == wanted.name);
-        if known.is_some_and(|known| {
-            known
-                .spec
-                .as_ref()
-                .and_then(|spec| spec.provider_id.as_ref())
-                .is_some()
-        }) {
-            // Kubernetes' own taints and the user's stay as they are.
+        let made = if known.is_some() {
+            // Kubernetes' own taints and the user's stay as they are. An apply that leaves them out would take ours away.
             if let Some(spec) = object["spec"].as_object_mut() {
                 spec.shift_remove("taints");
             }
-        }
-        nodes
-            .patch(&wanted.name, &apply, &Patch::Apply(&object))
-            .await
-            .map_err(SandboxError::cluster("make nodes"))?;
+            let change = Patch::Merge(&object);
+            nodes
+                .patch(&wanted.name, &PatchParams::default(), &change)
+                .await
+        } else {
+            nodes
+                .patch(&wanted.name, &apply, &Patch::Apply(&object))
+                .await
+        };
+        made.map_err(SandboxError::cluster("make nodes"))?;
         if known.is_none() {
             nodes
                 .patch_status(
