@@ -5,7 +5,7 @@ use crate::{
     diagnostics::{Diagnostic, Diagnostics, Location, codes},
     loaded::Loaded,
     manifests::{ObjectNode, Reader},
-    model::{CodeConfigMap, Kafka, Pipeline, Provider},
+    model::{CodeConfigMap, Kafka, Pipeline},
     normalize,
     overrides::{self, Override},
     report::Report,
@@ -23,8 +23,9 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct LoadOptions {
     /// Fields to set, in order.
     pub overrides: Vec<Override>,
-    /// Takes the place of the file's provider, before anything that depends on it is filled in or checked.
-    pub provider: Option<Provider>,
+    /// Whether the platform runs in the sandbox on this machine, whatever the file says; decided before anything that
+    /// depends on the provider is filled in or checked. See [`Provider::in_sandbox`].
+    pub sandbox: bool,
 }
 
 /// Loads the pipeline file at `path` on disk.
@@ -72,8 +73,8 @@ pub fn load(
     let Some(mut pipeline) = pipeline else {
         return Err(report.finish());
     };
-    if let Some(provider) = &options.provider {
-        pipeline.spec.provider = provider.clone();
+    if options.sandbox {
+        pipeline.spec.provider = pipeline.spec.provider.in_sandbox();
     }
     normalize::complete(&mut pipeline, &tree);
 

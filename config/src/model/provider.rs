@@ -7,13 +7,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Provider {
-    /// The sandbox on this machine: a real Kubernetes control plane, simulated nodes and pods.
+    /// The sandbox's own plain cluster on this machine: a real Kubernetes control plane, simulated nodes and pods, no AWS.
     #[default]
     Sandbox,
     /// A Kubernetes cluster that exists already; pipectl never creates, changes or deletes the cluster itself.
     Existing(ExistingProvider),
-    /// A cluster on Amazon EKS that pipectl creates, with its network.
+    /// A cluster on Amazon EKS that pipectl creates, with its network. With `--sandbox` on a simulated AWS on this machine.
     Eks(EksProvider),
+}
+
+impl Provider {
+    /// The provider that stands for this one in the sandbox. Amazon EKS stays Amazon EKS, in the same region of the
+    /// simulated AWS, with the sandbox's own account and keys; an existing cluster becomes the sandbox's own plain one.
+    #[must_use]
+    pub fn in_sandbox(&self) -> Self {
+        match self {
+            Self::Sandbox | Self::Existing(_) => Self::Sandbox,
+            Self::Eks(eks) => Self::Eks(EksProvider {
+                region: eks.region.clone(),
+                account: None,
+                profile: None,
+                role_arn: None,
+            }),
+        }
+    }
 }
 
 /// A Kubernetes cluster that exists already.

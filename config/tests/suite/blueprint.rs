@@ -365,7 +365,7 @@ fn single_values_can_be_set() {
     let loaded = with(&[
         "kafka.topics[streaming-topic].partitions=6",
         "sparkApplications[spark-kafka-consumer].executor.instances=4",
-        "provider={eks: {region: us-west-2}}",
+        "provider={eks: {region: eu-central-1}}",
         "ttl=2h",
     ])
     .unwrap();
@@ -383,6 +383,35 @@ fn single_values_can_be_set() {
     assert!(matches!(loaded.pipeline.spec.provider, Provider::Eks(_)));
     assert_eq!(loaded.pipeline.spec.addons.len(), 5);
     assert_ne!(loaded.digest(), streaming().digest());
+}
+
+#[test]
+fn in_the_sandbox_eks_stays_eks_and_another_cluster_becomes_the_plain_one() {
+    let in_sandbox = |provider: &str| {
+        let options = LoadOptions {
+            overrides: vec![Override::parse(&format!("provider={provider}")).unwrap()],
+            sandbox: true,
+        };
+        let loaded = Blueprint::get("streaming").unwrap().load(&options).unwrap();
+        (
+            loaded.pipeline.spec.provider,
+            loaded.pipeline.spec.addons.len(),
+        )
+    };
+    let (provider, addons) = in_sandbox(
+        "{eks: {region: eu-west-1, account: \"111122223333\", profile: work, roleArn: \"arn:aws:iam::111122223333:role/deploy\"}}",
+    );
+    let Provider::Eks(eks) = provider else {
+        panic!("{provider:?}")
+    };
+    assert_eq!(
+        (eks.region.as_str(), eks.account, eks.profile, eks.role_arn),
+        ("eu-west-1", None, None, None)
+    );
+    assert_eq!(addons, 5);
+    for plain in ["{existing: {kubeconfig: k, context: c}}", "sandbox"] {
+        assert_eq!(in_sandbox(plain), (Provider::Sandbox, 0));
+    }
 }
 
 #[test]
