@@ -1,4 +1,4 @@
-//! The only place that names an SDK's types: Kubernetes, Helm and, later, AWS.
+//! The only place that names an SDK's types, beside the crate for AWS: Kubernetes and Helm.
 //!
 //! Each folder implements ports of `pipectl-stages`:
 //!
@@ -7,9 +7,10 @@
 //! | [`kubernetes`] | `ObjectApi` | an API server, through a kubeconfig of pipectl's own |
 //! | [`helm`] | `ReleaseApi` | the Helm program as a guarded child, and release records through [`kubernetes`] |
 //! | [`secrets`] | `SecretApi` | environment variables and files |
-//! | `aws` | networks, clusters, identity | comes with the provider `eks`; its place is `src/aws/` |
+//! | [`entrance`] | `EntranceApi` | the two above, for a cluster that comes to be while pipectl runs |
 
 mod deadline;
+pub mod entrance;
 pub mod helm;
 pub mod kubernetes;
 pub mod secrets;

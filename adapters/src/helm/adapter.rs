@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{
+    Reach,
     charts::{self, ChartFile, Charts},
     codes::{self, error},
     options::HelmOptions,
@@ -27,11 +28,12 @@ const HISTORY: &str = "5";
 
 /// Helm for one cluster.
 pub struct HelmAdapter {
-    kubernetes: Arc<KubernetesAdapter>,
+    cluster: Arc<dyn Reach>,
+    objects: Arc<dyn ObjectApi>,
     records: Records,
     runner: Runner,
     charts: Charts,
-    cluster: OnceCell<ClusterIdentity>,
+    identity: OnceCell<ClusterIdentity>,
 }
 
 impl std::fmt::Debug for HelmAdapter {
@@ -46,14 +48,25 @@ impl HelmAdapter {
     /// Over the same kubeconfig and behind the same fence as `kubernetes`. Runs nothing yet.
     #[must_use]
     pub fn new(kubernetes: Arc<KubernetesAdapter>, options: HelmOptions) -> Self {
+        Self::over(Arc::clone(&kubernetes) as _, kubernetes, options)
+    }
+
+    /// Over a cluster that is reached through `objects`, perhaps only later: until then charts can be fetched and
+    /// rendered.
+    pub(crate) fn over(
+        cluster: Arc<dyn Reach>,
+        objects: Arc<dyn ObjectApi>,
+        options: HelmOptions,
+    ) -> Self {
         Self {
+            cluster,
             records: Records {
-                objects: Arc::clone(&kubernetes) as Arc<dyn ObjectApi>,
+                objects: Arc::clone(&objects),
             },
-            kubernetes,
+            objects,
             runner: Runner::new(options),
             charts: Charts::new(),
-            cluster: OnceCell::new(),
+            identity: OnceCell::new(),
         }
     }
 
@@ -75,7 +88,7 @@ impl HelmAdapter {
 
     /// The arguments that say which cluster, release and namespace; nothing ambient is left to Helm.
     fn addressed(&self, run: Run, namespace: &str) -> Run {
-        let (kubeconfig, context) = self.kubernetes.origin();
+        let (kubeconfig, context) = self.cluster.origin();
         let run = run
             .args(["--namespace", namespace, "--kubeconfig"])
             .args([kubeconfig]);
@@ -140,7 +153,7 @@ impl HelmAdapter {
     }
 
     async fn run_rollback(&self, spec: &ReleaseSpec, revision: u32) -> Result<(), PortError> {
-        self.kubernetes.verify().await?;
+        self.cluster.verify().await?;
         let run = Run::new(
             ["rollback", &spec.name, &revision.to_string()],
             spec.timeout,
@@ -159,7 +172,7 @@ impl HelmAdapter {
         name: &str,
         timeout: Duration,
     ) -> Result<(), PortError> {
-        self.kubernetes.verify().await?;
+        self.cluster.verify().await?;
         let run = self
             .addressed(Run::new(["uninstall", name], timeout), namespace)
             .args(["--timeout".to_owned(), seconds(timeout)])
@@ -170,8 +183,8 @@ impl HelmAdapter {
     /// The cluster's version, for templates that ask for it; read once.
     async fn kube_version(&self) -> Option<&str> {
         let identity = self
-            .cluster
-            .get_or_try_init(|| self.kubernetes.identity())
+            .identity
+            .get_or_try_init(|| self.objects.identity())
             .await;
         identity.ok().map(|identity| identity.version.as_str())
     }
@@ -265,7 +278,7 @@ impl ReleaseApi for HelmAdapter {
 
     async fn install(&self, spec: &ReleaseSpec) -> Result<Release, PortError> {
         check_spec(spec)?;
-        self.kubernetes.verify().await?;
+        self.cluster.verify().await?;
         self.runner.version().await?;
         let file = self.chart(&spec.chart).await?;
         self.repair(spec).await?;
@@ -291,7 +304,7 @@ impl ReleaseApi for HelmAdapter {
             .args(["--history-max", HISTORY])
             .stdin(spec.values.to_string().into_bytes())
             .effect();
-        self.kubernetes.verify().await?;
+        self.cluster.verify().await?;
         // The output repeats the values; it is not looked at, the release's record tells the rest.
         let ran = self
             .runner

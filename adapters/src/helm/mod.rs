@@ -26,3 +26,25 @@ pub use adapter::HelmAdapter;
 pub use charts::ChartFile;
 pub use codes::CODES;
 pub use options::HelmOptions;
+pub(crate) use options::withheld;
+
+/// The cluster that Helm is pointed at, and the fence before it.
+#[async_trait::async_trait]
+pub(crate) trait Reach: Send + Sync {
+    /// The identity fence: passes only for the environment's own cluster.
+    async fn verify(&self) -> Result<(), pipectl_stages::PortError>;
+
+    /// The kubeconfig and the context in it.
+    fn origin(&self) -> (&std::path::Path, Option<&str>);
+}
+
+#[async_trait::async_trait]
+impl Reach for crate::kubernetes::KubernetesAdapter {
+    async fn verify(&self) -> Result<(), pipectl_stages::PortError> {
+        Self::verify(self).await
+    }
+
+    fn origin(&self) -> (&std::path::Path, Option<&str>) {
+        Self::origin(self)
+    }
+}

@@ -99,9 +99,9 @@ pub(super) fn is_loopback(address: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether this environment variable of ours must not reach Helm: Helm's own settings, the ambient cluster, and values
-/// that are secrets of this run.
-pub(super) fn withheld(name: &str, value: &str, redactor: &Redactor) -> bool {
+/// Whether this environment variable of ours must not reach a program that we run: Helm's own settings, the ambient
+/// cluster, and values that are secrets of this run.
+pub(crate) fn withheld(name: &str, value: &str, redactor: &Redactor) -> bool {
     name.starts_with("HELM_")
         || matches!(
             name,

@@ -117,6 +117,29 @@ impl KubernetesAdapter {
         }
     }
 
+    /// [`Self::pin`] for who has just read `seen` from this very connection.
+    pub(crate) fn pin_as(
+        &self,
+        expected: &ClusterIdentity,
+        seen: &ClusterIdentity,
+    ) -> Result<(), PortError> {
+        self.fence.expect(expected.clone());
+        self.fence.settle(expected, seen)
+    }
+
+    /// Who the cluster is. A context is a name; what nobody answers at is an address, so the error says it.
+    pub(crate) async fn introduced(&self) -> Result<ClusterIdentity, PortError> {
+        self.identity_now().await.map_err(|mut error| {
+            if matches!(
+                error.kind,
+                PortErrorKind::Unreachable | PortErrorKind::Timeout
+            ) {
+                error.cause = format!("{}: {}", self.server, error.cause);
+            }
+            error
+        })
+    }
+
     pub(super) async fn identity_now(&self) -> Result<ClusterIdentity, PortError> {
         let (system, version) = (
             Call::get("/api/v1/namespaces/kube-system"),

@@ -39,6 +39,10 @@ pub struct ConnectOptions {
     pub cancel: CancellationToken,
     /// Secret values that no quoted answer may show.
     pub redactor: Redactor,
+    /// The kubeconfig is one that pipectl wrote, and its credential program is pipectl itself: it answers with tokens,
+    /// never with a client certificate, so it is run once a token and not once more to see; and it runs without the
+    /// variables that Helm does not get either.
+    pub own_program: bool,
 }
 
 impl ConnectOptions {
@@ -54,6 +58,7 @@ impl ConnectOptions {
             debounce: Duration::from_millis(20),
             cancel: CancellationToken::new(),
             redactor: Redactor::default(),
+            own_program: false,
         }
     }
 
@@ -83,6 +88,16 @@ impl Kubernetes {
     /// `K8S001`–`K8S003` for the file, `K8S004` unreachable, `K8S005` another CA, `K8S006` or `K8S008` credentials not
     /// accepted, `K8S007` when the namespace `kube-system` may not be read.
     pub async fn connect(options: ConnectOptions) -> Result<KubernetesAdapter, PortError> {
+        let adapter = Self::open(options).await?;
+        adapter.introduced().await?;
+        Ok(adapter)
+    }
+
+    /// Makes a client; nobody is asked anything yet but the kubeconfig's credential program.
+    ///
+    /// # Errors
+    /// `K8S001`–`K8S003` for the file, `K8S008` when the credential program fails, `K8S018` when it does not end.
+    pub(crate) async fn open(options: ConnectOptions) -> Result<KubernetesAdapter, PortError> {
         let mut config =
             kubeconfig::config(&options.kubeconfig, options.context.as_deref()).await?;
         config.connect_timeout = Some(Duration::from_secs(5));
@@ -97,32 +112,52 @@ impl Kubernetes {
             )
         })?;
         config.headers.push((header::USER_AGENT, agent));
+        let own_program = options.own_program;
+        if let Some(exec) = config.auth_info.exec.as_mut().filter(|_| own_program) {
+            exec.drop_env = Some(kept_from_programs(&options.redactor));
+        }
         // Building runs the kubeconfig's credential program, which blocks.
         let runtime = tokio::runtime::Handle::current();
-        let client = tokio::task::spawn_blocking(move || {
+        let built = tokio::task::spawn_blocking(move || {
             let _runtime = runtime.enter();
-            build(config)
-        })
-        .await
-        .map_err(|source| errors::error(Kind::Other, codes::CREDENTIALS, source.to_string()))?
-        .map_err(|source| errors::from_client(&source).error)?;
-        let adapter = KubernetesAdapter::new(client, server.clone(), ca_sha256, &options);
-        match adapter.identity_now().await {
-            Ok(_) => Ok(adapter),
-            // A context is a name; what nobody answers at is an address.
-            Err(mut error) => {
-                if matches!(error.kind, Kind::Unreachable | Kind::Timeout) {
-                    error.cause = format!("{server}: {}", error.cause);
-                }
-                Err(error)
-            }
-        }
+            build(config, own_program)
+        });
+        let built = tokio::select! {
+            () = options.cancel.cancelled() => Err(errors::error(
+                Kind::Cancelled,
+                codes::CANCELLED,
+                "the credential program was not waited for",
+            )),
+            built = tokio::time::timeout(options.bounds.total, built) => built.map_err(|_| errors::error(
+                Kind::Timeout,
+                codes::TIMEOUT,
+                format!("the credential program did not end within {} s", options.bounds.total.as_secs()),
+            )),
+        }?;
+        let client = built
+            .map_err(|source| errors::error(Kind::Other, codes::CREDENTIALS, source.to_string()))?
+            .map_err(|source| {
+                let mut error = errors::from_client(&source).error;
+                error.cause = options.redactor.text(&error.cause);
+                error
+            })?;
+        Ok(KubernetesAdapter::new(client, server, ca_sha256, &options))
     }
+}
+
+/// Names of our variables that a program of ours does not get.
+fn kept_from_programs(redactor: &Redactor) -> Vec<String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            crate::helm::withheld(&name, &value.to_string_lossy(), redactor).then_some(name)
+        })
+        .collect()
 }
 
 /// kube's own stack leaves Nagle's algorithm on and repeats by itself; here calls have bounds and repetitions of their
 /// own. One HTTP/1.1 connection per call under way, kept for the next ones: dozens of calls at once do not queue.
-fn build(config: Config) -> Result<Client, kube::Error> {
+fn build(config: Config, only_tokens: bool) -> Result<Client, kube::Error> {
     if config.proxy_url.is_some() {
         let mut config = config;
         config.default_retry = false;
@@ -133,7 +168,12 @@ fn build(config: Config) -> Result<Client, kube::Error> {
     connector.set_nodelay(true);
     connector.set_connect_timeout(config.connect_timeout);
     connector.set_keepalive(Some(Duration::from_secs(30)));
-    let https = config.rustls_https_connector_with_connector(connector)?;
+    // kube runs the credential program here to see whether it answers with a client certificate.
+    let mut for_tls = config.clone();
+    if only_tokens {
+        for_tls.auth_info.exec = None;
+    }
+    let https = for_tls.rustls_https_connector_with_connector(connector)?;
     let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(60))

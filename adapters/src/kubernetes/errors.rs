@@ -240,15 +240,16 @@ pub(super) fn from_client(error: &kube::Error) -> Failure {
     }
 }
 
-/// A credential program's own output is never quoted from its standard output: a token may be in it.
+/// A credential program's own output is never quoted from its standard output, and neither is its call with its
+/// variables: a token may be in it.
 fn from_auth(error: &kube::client::AuthError) -> Failure {
     let words = match error {
-        kube::client::AuthError::AuthExecRun { cmd, out } => {
+        kube::client::AuthError::AuthExecRun { out, .. } => {
             let said = String::from_utf8_lossy(&out.stderr);
             let last: Vec<&str> = said.trim().lines().rev().take(3).collect();
             let last: Vec<&str> = last.into_iter().rev().collect();
             format!(
-                "credential program {cmd} ended with {}: {}",
+                "the credential program ended with {}: {}",
                 out.status,
                 last.join(" | ")
             )

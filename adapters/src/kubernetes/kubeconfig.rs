@@ -5,7 +5,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -144,14 +144,31 @@ pub fn write_own_kubeconfig(
             format!("{}: cannot be written as YAML", source.display()),
         )
     })?;
-    replace(destination, text.as_bytes()).map_err(|source| {
+    put(destination, text.as_bytes())?;
+    Ok(name)
+}
+
+/// Puts this text in the file's place in one move, readable by nobody else. Where it is there already, nothing is
+/// written.
+///
+/// # Errors
+/// `K8S009` when it cannot be written.
+pub(crate) fn put_where_it_differs(destination: &Path, content: &[u8]) -> Result<(), PortError> {
+    let private = fs::metadata(destination).is_ok_and(|metadata| metadata.mode() & 0o077 == 0);
+    if private && fs::read(destination).is_ok_and(|is| is == content) {
+        return Ok(());
+    }
+    put(destination, content)
+}
+
+fn put(destination: &Path, content: &[u8]) -> Result<(), PortError> {
+    replace(destination, content).map_err(|source| {
         errors::error(
             Kind::Other,
             codes::KUBECONFIG_UNWRITABLE,
             format!("{}: {source}", destination.display()),
         )
-    })?;
-    Ok(name)
+    })
 }
 
 fn replace(destination: &Path, content: &[u8]) -> io::Result<()> {

@@ -31,4 +31,17 @@ pub use adapter::KubernetesAdapter;
 pub use call::CallBounds;
 pub use codes::CODES;
 pub use connect::{ConnectOptions, Kubernetes};
+pub(crate) use kubeconfig::put_where_it_differs;
 pub use kubeconfig::write_own_kubeconfig;
+
+use pipectl_stages::error::{PortError, PortErrorKind};
+
+/// This is another cluster than the one that the run is about.
+pub(crate) fn foreign(cause: impl Into<String>) -> PortError {
+    errors::error(PortErrorKind::Foreign, codes::FOREIGN_CLUSTER, cause)
+}
+
+/// There is no way to the cluster yet.
+pub(crate) fn no_way_yet(cause: impl Into<String>) -> PortError {
+    errors::error(PortErrorKind::Unreachable, codes::UNREACHABLE, cause)
+}

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use pipectl_adapters::kubernetes::{ConnectOptions, Kubernetes, KubernetesAdapter};
@@ -31,22 +31,50 @@ pub fn records(directory: &Path, records: &[Value]) {
     fs::rename(own, directory.join("records.json")).expect("moved");
 }
 
+/// A server as a test may change it while it runs.
+#[derive(Clone)]
+pub struct Server {
+    pub address: String,
+    /// UID of its `kube-system`.
+    pub uid: Arc<Mutex<String>>,
+    /// The only bearer token that it takes; empty: it asks for none.
+    pub token: Arc<Mutex<String>>,
+    /// Methods and paths as they came.
+    pub asked: Arc<Mutex<Vec<String>>>,
+    records: PathBuf,
+}
+
+impl Server {
+    /// Starts one that reads its records from `directory`.
+    pub async fn start(directory: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let server = Self {
+            address: format!("http://{address}"),
+            uid: Arc::new(Mutex::new("fake-system".to_owned())),
+            token: Arc::default(),
+            asked: Arc::default(),
+            records: directory.join("records.json"),
+        };
+        let serving = server.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, serving.clone()));
+            }
+        });
+        server
+    }
+}
+
 /// A connection to a server of its own that reads its records from `directory`; pinned.
 pub async fn connected(directory: &Path) -> Arc<KubernetesAdapter> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let file = directory.join("records.json");
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, file.clone()));
-        }
-    });
+    let address = Server::start(directory).await.address;
     let kubeconfig = directory.join("kubeconfig");
     fs::write(
         &kubeconfig,
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: fake\n\
-             clusters: [{{name: fake, cluster: {{server: 'http://{address}'}}}}]\n\
+             clusters: [{{name: fake, cluster: {{server: '{address}'}}}}]\n\
              contexts: [{{name: fake, context: {{cluster: fake, user: fake}}}}]\n\
              users: [{{name: fake, user: {{token: x}}}}]\n"
         ),
@@ -60,10 +88,10 @@ pub async fn connected(directory: &Path) -> Arc<KubernetesAdapter> {
     Arc::new(adapter)
 }
 
-async fn serve(stream: TcpStream, records: PathBuf) {
+async fn serve(stream: TcpStream, server: Server) {
     let mut stream = BufReader::new(stream);
     loop {
-        let (mut first, mut length) = (String::new(), 0usize);
+        let (mut first, mut length, mut bearer) = (String::new(), 0usize, String::new());
         if stream.read_line(&mut first).await.unwrap_or(0) == 0 {
             return;
         }
@@ -78,13 +106,28 @@ async fn serve(stream: TcpStream, records: PathBuf) {
             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap_or(0);
             }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("authorization")
+            {
+                bearer = value.trim().trim_start_matches("Bearer ").to_owned();
+            }
         }
         let mut body = vec![0; length];
         if stream.read_exact(&mut body).await.is_err() {
             return;
         }
         let path = first.split(' ').nth(1).unwrap_or_default();
-        let (code, answer) = answer(path, &records);
+        let request = first.trim().trim_end_matches(" HTTP/1.1").to_owned();
+        server.asked.lock().expect("not poisoned").push(request);
+        let token = server.token.lock().expect("not poisoned").clone();
+        let (code, answer) = if token.is_empty() || token == bearer {
+            answer(path, &server)
+        } else {
+            (
+                401,
+                json!({"kind": "Status", "status": "Failure", "reason": "Unauthorized", "code": 401}),
+            )
+        };
         let answer = answer.to_string();
         let text = format!(
             "HTTP/1.1 {code} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
@@ -96,10 +139,12 @@ async fn serve(stream: TcpStream, records: PathBuf) {
     }
 }
 
-fn answer(path: &str, records: &Path) -> (u16, Value) {
+fn answer(path: &str, server: &Server) -> (u16, Value) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let answer = match path {
-        "/api/v1/namespaces/kube-system" => json!({"metadata": {"uid": "fake-system"}}),
+        "/api/v1/namespaces/kube-system" => {
+            json!({"metadata": {"uid": *server.uid.lock().expect("not poisoned")}})
+        }
         "/version" => json!({"gitVersion": "v1.35.4"}),
         "/api" => {
             json!({"kind": "APIGroupDiscoveryList", "items": [{"metadata": {"name": ""}, "versions": [
@@ -108,7 +153,7 @@ fn answer(path: &str, records: &Path) -> (u16, Value) {
         }
         "/apis" => json!({"kind": "APIGroupDiscoveryList", "items": []}),
         "/api/v1/namespaces/ops/secrets" | "/api/v1/secrets" => {
-            let known: Vec<Value> = fs::read(records)
+            let known: Vec<Value> = fs::read(&server.records)
                 .ok()
                 .and_then(|bytes| serde_json::from_slice(&bytes).ok())
                 .unwrap_or_default();

@@ -13,6 +13,7 @@
 mod api;
 mod cluster;
 mod fake_helm;
+mod gate;
 mod objects;
 mod real_helm;
 mod support;
@@ -98,12 +99,14 @@ async fn run(filters: &[String]) -> ExitCode {
     let wanted =
         |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
     let mut running = Vec::new();
-    for (name, test) in fake_helm::TESTS.iter().filter(|test| wanted(test.0)) {
+    let plain = fake_helm::TESTS.iter().chain(gate::PLAIN);
+    for (name, test) in plain.filter(|test| wanted(test.0)) {
         running.push((*name, tokio::spawn(tokio::time::timeout(LIMIT, test()))));
     }
     let clustered: Vec<Clustered> = objects::TESTS
         .iter()
         .chain(real_helm::TESTS)
+        .chain(gate::TESTS)
         .filter(|test| wanted(test.0))
         .copied()
         .collect();
