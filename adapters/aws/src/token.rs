@@ -1,0 +1,1 @@
+//! Tokens for the API servers of EKS clusters.
