@@ -100,6 +100,24 @@ impl Layout {
         self.root.join("aws")
     }
 
+    /// What the simulated AWS knows.
+    #[must_use]
+    pub fn aws_graph(&self) -> PathBuf {
+        self.aws().join("graph.json")
+    }
+
+    /// A directory for each cluster of the simulated AWS.
+    #[must_use]
+    pub fn aws_clusters(&self) -> PathBuf {
+        self.aws().join("clusters")
+    }
+
+    /// An empty file: configuration and credentials of AWS tools that are to know nothing but the environment.
+    #[must_use]
+    pub fn aws_nothing(&self) -> PathBuf {
+        self.root.join("aws-empty")
+    }
+
     /// What the sandbox was last started with.
     #[must_use]
     pub fn options(&self) -> PathBuf {

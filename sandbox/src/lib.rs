@@ -15,13 +15,14 @@ pub mod supervisor;
 mod tls;
 pub mod tools;
 
-pub use control::{AwsStatus, Phase, SandboxStatus};
+pub use aws::{AwsFaultEffect, AwsFaultMoment, AwsFaultRule, CallCount};
+pub use control::{AwsStatus, ClusterBoot, ClusterStatus, EksStatus, Phase, SandboxStatus};
 pub use error::{Report, SandboxError};
 pub use files::Layout;
 pub use lifecycle::{Sandbox, StartEvent};
 pub use proxy::counters::Count;
 pub use proxy::faults::{FaultEffect, FaultMoment, FaultRule};
-pub use settings::{SandboxSettings, shell_exports};
+pub use settings::{AwsAccess, ClusterEntrance, FOREIGN_VARIABLES, SandboxSettings, shell_exports};
 pub use supervisor::context::SandboxContext;
 pub use supervisor::egress::EgressMap;
 pub use supervisor::process::ComponentStatus;

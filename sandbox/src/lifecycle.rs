@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::control::{ControlClient, Phase, SandboxStatus};
+use crate::aws::{self, AwsFaultRule, CallCount};
+use crate::control::{ClusterBoot, ControlClient, Phase, SandboxStatus};
 use crate::error::{Report, SandboxError};
 use crate::files::{self, Layout, Lock};
 use crate::proxy::counters::Count;
@@ -137,7 +138,8 @@ impl Sandbox {
         tools::install(&self.program, progress).await
     }
 
-    /// Start it, and wait until it is usable; returns at once when it is already, with whatever options it then has.
+    /// Start it, and wait until it is usable. When it is already, it keeps the options that it has, and gets the plain cluster
+    /// where `options` want one that is not there yet.
     ///
     /// # Errors
     /// When the components cannot be installed, a fixed port is taken, or the control plane does not come up.
@@ -151,7 +153,7 @@ impl Sandbox {
             .await?
             .filter(|status| status.phase == Phase::Running)
         {
-            return Ok(status);
+            return self.with_cluster(status, options, progress).await;
         }
         options.check()?;
         self.install(&|event| progress(StartEvent::Install(event)))
@@ -160,17 +162,76 @@ impl Sandbox {
         let waiting = || progress(StartEvent::WaitingForAnother);
         let _lock = Lock::take(&self.layout.change_lock(), CHANGE_PATIENCE, waiting).await?;
         match self.status().await? {
-            Some(status) if status.phase == Phase::Running => return Ok(status),
+            Some(status) if status.phase == Phase::Running => {
+                return self.with_cluster(status, options, progress).await;
+            }
             // Whoever started it is gone (we have the lock): it may still come up, or it ends.
-            Some(_) => return self.wait_until_running(None, progress).await,
+            Some(_) => {
+                let status = self.wait_until_running(None, progress).await?;
+                return self.with_cluster(status, options, progress).await;
+            }
             None => {}
         }
-        let options = serde_json::to_vec_pretty(options).unwrap_or_default();
-        files::write_private(&self.layout.options(), &options)?;
+        let text = serde_json::to_vec_pretty(options).unwrap_or_default();
+        files::write_private(&self.layout.options(), &text)?;
         files::remove_file(&self.layout.failure())?;
         files::remove_file(&self.layout.control())?;
         let supervisor = self.spawn_supervisor()?;
         self.wait_until_running(Some(supervisor), progress).await
+    }
+
+    async fn with_cluster(
+        &self,
+        status: SandboxStatus,
+        options: &StartOptions,
+        progress: &(dyn Fn(StartEvent) + Send + Sync),
+    ) -> Result<SandboxStatus, SandboxError> {
+        if options.cluster && status.cluster.is_none() {
+            return self.ensure_cluster(options, progress).await;
+        }
+        Ok(status)
+    }
+
+    /// Boot the plain cluster of a running sandbox that has none, with nodes, instance type and port of `options`, and wait
+    /// until it is usable; returns at once when it is there, as it is. Several may ask at once: one boot serves all. From then
+    /// on it comes up whenever the sandbox is started with [`Sandbox::last_options`].
+    ///
+    /// # Errors
+    /// When the sandbox isn't running, the options are out of range, or the cluster doesn't come up.
+    pub async fn ensure_cluster(
+        &self,
+        options: &StartOptions,
+        progress: &(dyn Fn(StartEvent) + Send + Sync),
+    ) -> Result<SandboxStatus, SandboxError> {
+        options.check()?;
+        let control = self.control()?;
+        self.ask(control.want_cluster(options).await)?;
+        let since = Instant::now();
+        let mut last = String::new();
+        while since.elapsed() < START_LIMIT {
+            let status = self.status().await?;
+            let Some(status) = status.filter(|status| status.phase != Phase::Stopping) else {
+                return Err(SandboxError::NotRunning {
+                    name: self.name.clone(),
+                });
+            };
+            match &status.cluster_boot {
+                _ if status.cluster.is_some() => return Ok(status),
+                Some(ClusterBoot::Failed(report)) => {
+                    return Err(SandboxError::Supervisor(report.clone()));
+                }
+                Some(ClusterBoot::Starting(step)) if *step != last => {
+                    progress(StartEvent::Step(step.clone()));
+                    last.clone_from(step);
+                }
+                Some(ClusterBoot::Starting(_)) | None => {}
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        Err(SandboxError::NotReady {
+            what: format!("the plain cluster of sandbox {}", self.name),
+            waited: START_LIMIT,
+        })
     }
 
     fn spawn_supervisor(&self) -> Result<tokio::process::Child, SandboxError> {
@@ -340,8 +401,8 @@ impl Sandbox {
         Ok(was_running)
     }
 
-    /// Forget everything that its cluster knows; certificates, tokens and ports stay. Stops it first; tells whether it
-    /// was running.
+    /// Forget everything that its clusters and its simulated AWS know; certificates, tokens, keys and ports stay. Stops it
+    /// first; tells whether it was running.
     ///
     /// # Errors
     /// When it cannot be stopped or its data cannot be removed.
@@ -351,12 +412,22 @@ impl Sandbox {
         }
         let _lock = Lock::take(&self.layout.change_lock(), CHANGE_PATIENCE, || {}).await?;
         let was_running = self.stop_locked().await?;
+        // The key of its accounts stays; its clusters have gone with the graph, and their control planes with the supervisor.
+        match aws::empty(&self.layout.aws_graph()) {
+            Ok(()) => remove_directory(&self.layout.aws_clusters())?,
+            // Nothing can be read out of it: nothing of it is kept.
+            Err(error) => {
+                tracing::warn!(%error, "the graph of the simulated AWS is no use; it goes with its keys");
+                remove_directory(&self.layout.aws())?;
+            }
+        }
         // What is not known to be worth keeping belongs to the cluster: etcd's data, helm's, and what stand-ins remember.
         let kept: Vec<PathBuf> = vec![
             self.layout.pki(),
             self.layout.logs(),
             self.layout.ports(),
             self.layout.options(),
+            self.layout.aws(),
             self.layout.kubeconfig(),
             self.layout.change_lock(),
             self.layout.supervisor_lock(),
@@ -415,12 +486,44 @@ impl Sandbox {
         self.ask(self.control()?.set_faults(rules).await)
     }
 
-    /// The raw graph of its simulated AWS, for audits; `{}` when there is nothing in any account, or no simulated AWS.
+    /// The raw graph of its simulated AWS, for audits; `{}` when there is nothing in any account.
     ///
     /// # Errors
     /// When it isn't running.
     pub async fn inspect_aws(&self) -> Result<serde_json::Value, SandboxError> {
         self.ask(self.control()?.inspect_aws().await)
+    }
+
+    /// Calls of its simulated AWS since they were last counted from zero, by client.
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub async fn aws_calls(&self) -> Result<Vec<CallCount>, SandboxError> {
+        self.ask(self.control()?.aws_calls().await)
+    }
+
+    /// Count the calls of its simulated AWS from zero.
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub async fn reset_aws_calls(&self) -> Result<(), SandboxError> {
+        self.ask(self.control()?.reset_aws_calls().await)
+    }
+
+    /// The fault plan of its simulated AWS, with how often each rule struck.
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub async fn aws_faults(&self) -> Result<Vec<AwsFaultRule>, SandboxError> {
+        self.ask(self.control()?.aws_faults().await)
+    }
+
+    /// Replace the fault plan of its simulated AWS; an empty one ends all its faults.
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub async fn set_aws_faults(&self, rules: &[AwsFaultRule]) -> Result<(), SandboxError> {
+        self.ask(self.control()?.set_aws_faults(rules).await)
     }
 
     fn control(&self) -> Result<ControlClient, SandboxError> {
@@ -440,6 +543,16 @@ impl Sandbox {
             name: self.name.clone(),
             reason,
         })
+    }
+}
+
+/// Remove a directory that may not be there.
+fn remove_directory(path: &Path) -> Result<(), SandboxError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(SandboxError::io("remove", path)(error))
+        }
+        _ => Ok(()),
     }
 }
 

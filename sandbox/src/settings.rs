@@ -18,33 +18,113 @@ const CHARTS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Settings that lead pipectl to a sandbox: all of them settings that any user could give.
+/// The entrance to a sandbox's plain cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SandboxSettings {
+pub struct ClusterEntrance {
     /// The sandbox's kubeconfig.
     pub kubeconfig: PathBuf,
     /// The context in it.
     pub context: String,
+}
+
+/// The way to a sandbox's simulated AWS. Its key opens nothing else, but it is a secret of this user's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AwsAccess {
+    /// `http://127.0.0.1:PORT`, for every service.
+    pub endpoint: String,
+    /// Account, 12 digits.
+    pub account: String,
+    /// Access key id.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: String,
+    /// The region that its users are pointed to.
+    pub region: String,
+    /// How much faster than on AWS lifecycles pass; at least 1.
+    pub time_scale: u32,
+}
+
+impl std::fmt::Debug for AwsAccess {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("AwsAccess")
+            .field("endpoint", &self.endpoint)
+            .field("account", &self.account)
+            .field("region", &self.region)
+            .field("time_scale", &self.time_scale)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings that lead pipectl to a sandbox: all of them settings that any user could give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxSettings {
     /// Mirror map: chart sources that begin with the first are to be taken from the second.
     pub mirrors: Vec<(String, String)>,
     /// The helm to use.
     pub helm_binary: PathBuf,
+    /// The plain cluster, when it is there.
+    pub cluster: Option<ClusterEntrance>,
+    /// The simulated AWS.
+    pub aws: AwsAccess,
 }
+
+/// Variables of AWS tools that would lead elsewhere than those of [`Sandbox::env`], or to somebody else's profile;
+/// [`shell_exports`] unsets them. Whoever runs a program with the variables of a sandbox leaves these out.
+pub const FOREIGN_VARIABLES: &[&str] = &[
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CA_BUNDLE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    // A service's own endpoint precedes the one for all.
+    "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+    "AWS_ENDPOINT_URL_EC2",
+    "AWS_ENDPOINT_URL_EKS",
+    "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING",
+    "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2",
+    "AWS_ENDPOINT_URL_IAM",
+    "AWS_ENDPOINT_URL_KMS",
+    "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
+    "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
+    "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
+];
 
 impl Sandbox {
     /// The settings for a sandbox that has this status.
     ///
     /// # Errors
-    /// When the programs are gone.
+    /// When it is not up yet, or the programs are gone.
     pub fn settings(&self, status: &SandboxStatus) -> Result<SandboxSettings, SandboxError> {
         let programs = self.programs()?;
         let mirror =
             |(from, path): (&str, &str)| (from.to_owned(), format!("{}{path}", status.charts));
+        let aws = status.aws.clone().ok_or_else(|| SandboxError::NotRunning {
+            name: self.name().to_owned(),
+        })?;
         Ok(SandboxSettings {
-            kubeconfig: self.kubeconfig_path(),
-            context: self.context(),
             mirrors: CHARTS.into_iter().map(mirror).collect(),
             helm_binary: programs.path(Program::Helm),
+            cluster: status.cluster.as_ref().map(|_| ClusterEntrance {
+                kubeconfig: self.kubeconfig_path(),
+                context: self.context(),
+            }),
+            aws: AwsAccess {
+                endpoint: aws.endpoint,
+                account: aws.account,
+                access_key_id: aws.access_key_id,
+                secret_access_key: aws.secret_access_key,
+                region: aws.region,
+                time_scale: aws.time_scale,
+            },
         })
     }
 
@@ -54,11 +134,12 @@ impl Sandbox {
         format!("pipectl-sandbox-{}", self.name())
     }
 
-    /// Environment variables that point kubectl and helm at a sandbox with this status, in the order to print them.
-    /// `PATH` is the present one, the sandbox's programs put in front.
+    /// Environment variables that point kubectl, helm and AWS tools (AWS CLI, boto3, Terraform) at a sandbox with this status,
+    /// in the order to print them. `KUBECONFIG` is among them only while the plain cluster is there. `PATH` is the present one,
+    /// the sandbox's programs put in front.
     ///
     /// # Errors
-    /// When the programs are gone.
+    /// When it is not up yet, or the programs are gone.
     pub fn env(&self, status: &SandboxStatus) -> Result<Vec<(String, String)>, SandboxError> {
         let settings = self.settings(status)?;
         let programs = self.programs()?;
@@ -72,28 +153,30 @@ impl Sandbox {
         } else {
             format!("{own}:{present}")
         };
-        let mut variables = vec![
-            ("PIPECTL_SANDBOX".to_owned(), self.name().to_owned()),
-            ("KUBECONFIG".to_owned(), text(settings.kubeconfig)),
-            ("PIPECTL_HELM".to_owned(), text(settings.helm_binary)),
-            ("HELM_CACHE_HOME".to_owned(), text(home.join("cache"))),
-            ("HELM_CONFIG_HOME".to_owned(), text(home.join("config"))),
-            ("HELM_DATA_HOME".to_owned(), text(home.join("data"))),
-        ];
-        if let Some(aws) = &status.aws {
-            let region = "us-west-2".to_owned();
-            variables.extend([
-                ("AWS_ENDPOINT_URL".to_owned(), aws.endpoint.clone()),
-                ("AWS_ACCESS_KEY_ID".to_owned(), aws.access_key_id.clone()),
-                (
-                    "AWS_SECRET_ACCESS_KEY".to_owned(),
-                    aws.secret_access_key.clone(),
-                ),
-                ("AWS_REGION".to_owned(), region.clone()),
-                ("AWS_DEFAULT_REGION".to_owned(), region),
-                ("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()),
-            ]);
+        let aws = settings.aws;
+        let nothing = text(self.layout().aws_nothing());
+        let mut variables = vec![("PIPECTL_SANDBOX", self.name().to_owned())];
+        if let Some(cluster) = settings.cluster {
+            variables.push(("KUBECONFIG", text(cluster.kubeconfig)));
         }
+        variables.extend([
+            ("PIPECTL_HELM", text(settings.helm_binary)),
+            ("PIPECTL_TIME_SCALE", aws.time_scale.to_string()),
+            ("HELM_CACHE_HOME", text(home.join("cache"))),
+            ("HELM_CONFIG_HOME", text(home.join("config"))),
+            ("HELM_DATA_HOME", text(home.join("data"))),
+            ("AWS_ENDPOINT_URL", aws.endpoint),
+            ("AWS_ACCESS_KEY_ID", aws.access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", aws.secret_access_key),
+            ("AWS_REGION", aws.region.clone()),
+            ("AWS_DEFAULT_REGION", aws.region),
+            // No profile and no machine's role ever matters.
+            ("AWS_CONFIG_FILE", nothing.clone()),
+            ("AWS_SHARED_CREDENTIALS_FILE", nothing),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]);
+        let own = |(name, value): (&str, String)| (name.to_owned(), value);
+        let mut variables: Vec<(String, String)> = variables.into_iter().map(own).collect();
         for (from, to) in settings.mirrors {
             let name = to
                 .rsplit('/')
@@ -115,13 +198,16 @@ impl Sandbox {
     }
 }
 
-/// Variables as a POSIX shell reads them: one `export` a line, quoted so that nothing in them is evaluated.
+/// Variables as a POSIX shell reads them: first those of [`FOREIGN_VARIABLES`] are unset, then one `export` a line, quoted so
+/// that nothing in them is evaluated.
 #[must_use]
 pub fn shell_exports(variables: &[(String, String)]) -> String {
     let quote = |value: &str| value.replace('\'', r"'\''");
-    variables
+    let exports = variables
         .iter()
-        .map(|(name, value)| format!("export {name}='{}'\n", quote(value)))
+        .map(|(name, value)| format!("export {name}='{}'\n", quote(value)));
+    std::iter::once(format!("unset {}\n", FOREIGN_VARIABLES.join(" ")))
+        .chain(exports)
         .collect()
 }
 

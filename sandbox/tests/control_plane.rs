@@ -403,7 +403,8 @@ async fn a_webhook_without_a_server_is_refused_at_once_as_its_policy_says() {
 async fn two_sandboxes_live_side_by_side_and_a_taken_port_is_named() {
     let (one, two) = (Temporary::new("one"), Temporary::new("two"));
     let (first, second) = tokio::join!(one.start(), two.start());
-    assert_ne!(first.api, second.api);
+    let api = |status: &SandboxStatus| status.cluster.clone().unwrap().api;
+    assert_ne!(api(&first), api(&second));
     let ca = |temporary: &Temporary| {
         std::fs::read(temporary.sandbox.layout().pki().join("ca.pem")).unwrap()
     };
@@ -421,7 +422,7 @@ async fn two_sandboxes_live_side_by_side_and_a_taken_port_is_named() {
             .is_none()
     );
 
-    let taken = first.api.rsplit(':').next().unwrap().parse().unwrap();
+    let taken = api(&first).rsplit(':').next().unwrap().parse().unwrap();
     let three = Temporary::new("three");
     let options = StartOptions {
         api_port: Some(taken),

@@ -60,11 +60,14 @@ pub async fn ensure_started(
         0 => String::new(),
         n => format!(", {n} programs built"),
     };
+    let nodes = match &status.cluster {
+        Some(cluster) => format!("{} nodes", cluster.nodes),
+        None => "no cluster of its own yet".to_owned(),
+    };
     output.note(format!(
-        "sandbox {} started: Kubernetes {}, {} nodes ({}{built})",
+        "sandbox {} started: Kubernetes {}, {nodes} ({}{built})",
         status.name,
         status.kubernetes,
-        status.nodes,
         span(preparing.elapsed()),
     ));
     Ok((status, true))
@@ -235,23 +238,28 @@ async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result
         status.name, status.kubernetes
     ));
     output.line("");
-    output.line(format!("  endpoint    {}", status.api));
     output.line(format!("  charts      {}", status.charts));
-    output.line(format!(
-        "  kubeconfig  {}",
-        sandbox.kubeconfig_path().display()
-    ));
-    output.line(format!(
-        "  nodes       {} × {} (simulated)",
-        status.nodes, status.instance_type
-    ));
+    if let Some(aws) = &status.aws {
+        output.line(format!("  AWS         {} (simulated)", aws.endpoint));
+    }
+    if let Some(cluster) = &status.cluster {
+        output.line(format!("  endpoint    {}", cluster.api));
+        output.line(format!(
+            "  kubeconfig  {}",
+            sandbox.kubeconfig_path().display()
+        ));
+        output.line(format!(
+            "  nodes       {} × {} (simulated)",
+            cluster.nodes, cluster.instance_type
+        ));
+    }
     output.line(format!(
         "  memory      {} in {} processes",
         megabytes(status.total_memory()),
-        status.components.len() + 1
+        status.components().count() + 1
     ));
     output.line("");
-    for component in &status.components {
+    for component in status.components() {
         let memory = component.memory.map_or_else(|| "-".to_owned(), megabytes);
         let restarts = match component.restarts {
             0 => String::new(),

@@ -63,9 +63,19 @@ impl Access {
             (Some(settings), _) => {
                 mirrors.extend(settings.mirrors);
                 helm = Some(settings.helm_binary);
+                let cluster = settings.cluster.ok_or_else(|| {
+                    Failure::problem(
+                        Exit::Unavailable,
+                        "CLI007",
+                        "reach",
+                        place.to_string(),
+                        "the sandbox has no cluster of its own yet",
+                    )
+                    .hint("start it with one: pipectl sandbox start")
+                })?;
                 Entrance {
-                    kubeconfig: settings.kubeconfig,
-                    context: Some(settings.context),
+                    kubeconfig: cluster.kubeconfig,
+                    context: Some(cluster.context),
                 }
             }
             (None, Place::Existing(Some(entrance))) => entrance.clone(),

@@ -74,6 +74,7 @@ mod testing;
 mod tests;
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -90,6 +91,7 @@ use self::world::scene::Core;
 use self::world::snapshot;
 use crate::error::SandboxError;
 
+pub(crate) use self::cloud::DEFAULT_ACCOUNT;
 pub use self::eks::host::{
     ClaimVolume, ClusterHost, ClusterView, Identity, NodeView, PlaneAddress, access_policies,
     policy_group,
@@ -170,6 +172,25 @@ fn world(settings: &AwsSettings, clock: Clock) -> Result<World, SandboxError> {
     world.core.latencies = Latencies::with(&settings.latencies);
     world.core.consistency = settings.consistency;
     Ok(world)
+}
+
+/// Whether there are zones in the region of that name.
+pub(crate) fn knows_region(name: &str) -> bool {
+    world::zones::region(name).is_some()
+}
+
+/// Forget everything in the graph of that file but the keys: what was handed out earlier stays right. Identifiers don't repeat.
+///
+/// # Errors
+/// When the file can't be read or written.
+pub(crate) fn empty(file: &Path) -> Result<(), SandboxError> {
+    match snapshot::load(file)? {
+        Some(world) => {
+            let core = Core::new(world.core.ids, world.core.keys);
+            snapshot::save(&World::new(core), file)
+        }
+        None => Ok(()),
+    }
 }
 
 impl Aws {

@@ -12,7 +12,7 @@ use pipectl_sandbox::aws::AwsSettings;
 use pipectl_sandbox::{Sandbox, SandboxError, StartOptions, shell_exports, supervise};
 use tokio_util::sync::CancellationToken;
 
-const USAGE: &str = "pipectl-sandbox install|start|stop|status|env|reset|counters|faults [JSON] [--name N] [--nodes N] [--api-port P] [--aws]
+const USAGE: &str = "pipectl-sandbox install|start|cluster|stop|status|env|inspect|reset|counters|faults [JSON] [--name N] [--nodes N] [--api-port P] [--no-cluster]
        pipectl-sandbox aws [--port P] [--scale X] [--seed N] [--file F] [--region R]   the simulated AWS alone";
 
 fn main() -> ExitCode {
@@ -105,9 +105,7 @@ async fn command(args: &[String]) -> Result<(), SandboxError> {
     if let Some(nodes) = value("--nodes").and_then(|nodes| nodes.parse().ok()) {
         options.nodes = nodes;
     }
-    if args.iter().any(|arg| arg == "--aws") {
-        options.aws = Some(pipectl_sandbox::AwsOptions::default());
-    }
+    options.cluster = !args.iter().any(|arg| arg == "--no-cluster");
     options.api_port = value("--api-port").and_then(|port| port.parse().ok());
     let show = |value: &dyn erased::Json| println!("{}", value.json());
     match args.first().map(String::as_str) {
@@ -120,6 +118,12 @@ async fn command(args: &[String]) -> Result<(), SandboxError> {
                 .start(&options, &|event| eprintln!("{event:?}"))
                 .await?,
         ),
+        Some("cluster") => show(
+            &sandbox
+                .ensure_cluster(&options, &|event| eprintln!("{event:?}"))
+                .await?,
+        ),
+        Some("inspect") => show(&sandbox.inspect_aws().await?),
         Some("stop") => println!(
             "{}",
             if sandbox.stop().await? {

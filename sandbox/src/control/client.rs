@@ -9,9 +9,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::{Endpoint, SandboxStatus};
+use crate::aws::{AwsFaultRule, CallCount};
 use crate::files::Layout;
 use crate::proxy::counters::Count;
 use crate::proxy::faults::FaultRule;
+use crate::supervisor::StartOptions;
 
 /// Every call is local and small.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -68,6 +70,36 @@ impl ControlClient {
     /// The raw graph of the simulated AWS.
     pub(crate) async fn inspect_aws(&self) -> Result<serde_json::Value, String> {
         self.read(Method::GET, "/v1/aws/inspect").await
+    }
+
+    /// Calls of the simulated AWS.
+    pub(crate) async fn aws_calls(&self) -> Result<Vec<CallCount>, String> {
+        self.read(Method::GET, "/v1/aws/calls").await
+    }
+
+    pub(crate) async fn reset_aws_calls(&self) -> Result<(), String> {
+        self.call(Method::DELETE, "/v1/aws/calls", Bytes::new())
+            .await
+            .map(drop)
+    }
+
+    pub(crate) async fn aws_faults(&self) -> Result<Vec<AwsFaultRule>, String> {
+        self.read(Method::GET, "/v1/aws/faults").await
+    }
+
+    pub(crate) async fn set_aws_faults(&self, rules: &[AwsFaultRule]) -> Result<(), String> {
+        let body = serde_json::to_vec(rules).map_err(|error| error.to_string())?;
+        self.call(Method::PUT, "/v1/aws/faults", Bytes::from(body))
+            .await
+            .map(drop)
+    }
+
+    /// Wish for the plain cluster; returns before it is there.
+    pub(crate) async fn want_cluster(&self, options: &StartOptions) -> Result<(), String> {
+        let body = serde_json::to_vec(options).map_err(|error| error.to_string())?;
+        self.call(Method::POST, "/v1/cluster", Bytes::from(body))
+            .await
+            .map(drop)
     }
 
     async fn read<T: serde::de::DeserializeOwned>(

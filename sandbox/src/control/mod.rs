@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use client::ControlClient;
 pub(crate) use server::{Control, serve};
 
+use crate::error::Report;
 use crate::supervisor::process::ComponentStatus;
 
 /// Where a supervisor listens, and the token that it wants; stands in a file that only its user can read.
@@ -32,6 +33,44 @@ pub enum Phase {
     Stopping,
 }
 
+/// The sandbox's own plain cluster, while it is there.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// Where users reach the Kubernetes API: the proxy.
+    pub api: String,
+    /// How many nodes it was booted with.
+    pub nodes: u16,
+    /// Their size.
+    pub instance_type: String,
+    /// Its real components.
+    pub components: Vec<ComponentStatus>,
+}
+
+/// The boot of the plain cluster in a sandbox that runs without it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase", tag = "state", content = "detail")]
+pub enum ClusterBoot {
+    /// It is under way; with what it is busy.
+    Starting(String),
+    /// The last one failed. The sandbox runs on; the next wish for a cluster boots again.
+    Failed(Report),
+}
+
+/// The control plane of an EKS cluster of the simulated AWS.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct EksStatus {
+    /// Name of the cluster.
+    pub name: String,
+    /// Its account.
+    pub account: String,
+    /// Its region.
+    pub region: String,
+    /// Its directory among those of the sandbox's clusters; unique among all that ever were.
+    pub id: String,
+    /// Its real components; none while it sleeps.
+    pub components: Vec<ComponentStatus>,
+}
+
 /// Where the simulated AWS is, and the key of its account. The key is of the sandbox alone: it opens nothing else.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct AwsStatus {
@@ -43,6 +82,10 @@ pub struct AwsStatus {
     pub access_key_id: String,
     /// `AWS_SECRET_ACCESS_KEY`.
     pub secret_access_key: String,
+    /// The region that its users are pointed to; every other one is there, too.
+    pub region: String,
+    /// How much faster than on AWS its lifecycles pass.
+    pub time_scale: u32,
 }
 
 impl std::fmt::Debug for AwsStatus {
@@ -51,6 +94,8 @@ impl std::fmt::Debug for AwsStatus {
             .debug_struct("AwsStatus")
             .field("endpoint", &self.endpoint)
             .field("account", &self.account)
+            .field("region", &self.region)
+            .field("time_scale", &self.time_scale)
             .finish_non_exhaustive()
     }
 }
@@ -66,35 +111,35 @@ pub struct SandboxStatus {
     pub pid: u32,
     /// Version of the Kubernetes API.
     pub kubernetes: String,
-    /// Where users reach the Kubernetes API: the proxy.
-    pub api: String,
     /// Where the chart repositories are; see [`crate::Sandbox::settings`] for which is which.
     pub charts: String,
-    /// How many nodes it was started with.
-    pub nodes: u16,
-    /// Their size.
-    pub instance_type: String,
     /// When it was started, in milliseconds since 1970.
     pub started_ms: i64,
     /// How long it took until it was usable, in milliseconds.
     pub boot_ms: Option<u64>,
     /// Resident memory of the supervisor, in bytes, where the system tells.
     pub memory: Option<u64>,
-    /// The real components.
-    pub components: Vec<ComponentStatus>,
-    /// The simulated AWS, where it was started with one.
-    #[serde(default)]
+    /// The simulated AWS; always there once the sandbox runs.
     pub aws: Option<AwsStatus>,
+    /// The plain cluster, where somebody wanted it and it is usable; see [`crate::Sandbox::ensure_cluster`].
+    pub cluster: Option<ClusterStatus>,
+    /// How the boot of the plain cluster goes, where it is not there but was wanted.
+    pub cluster_boot: Option<ClusterBoot>,
+    /// Control planes of the simulated AWS's clusters.
+    pub eks: Vec<EksStatus>,
 }
 
 impl SandboxStatus {
+    /// All real components, those of the plain cluster first.
+    pub fn components(&self) -> impl Iterator<Item = &ComponentStatus> {
+        let plain = self.cluster.iter().flat_map(|one| &one.components);
+        plain.chain(self.eks.iter().flat_map(|one| &one.components))
+    }
+
     /// Resident memory of supervisor and components together, in bytes; guards (some MB each, shared) apart.
     #[must_use]
     pub fn total_memory(&self) -> u64 {
-        let components = self
-            .components
-            .iter()
-            .filter_map(|component| component.memory);
+        let components = self.components().filter_map(|component| component.memory);
         self.memory.unwrap_or(0) + components.sum::<u64>()
     }
 }

@@ -13,8 +13,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::SandboxStatus;
+use crate::aws::{Aws, AwsFaultRule};
 use crate::proxy::ProxyState;
 use crate::proxy::faults::FaultRule;
+use crate::supervisor::StartOptions;
 
 /// Larger bodies are refused: a fault plan is some lines long.
 const LARGEST_BODY: usize = 1 << 20;
@@ -24,8 +26,10 @@ pub(crate) struct Control {
     pub(crate) token: String,
     pub(crate) proxy: Arc<ProxyState>,
     pub(crate) status: Box<dyn Fn() -> SandboxStatus + Send + Sync>,
-    /// The raw graph of the simulated AWS.
-    pub(crate) inspect_aws: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// The simulated AWS, once it runs.
+    pub(crate) aws: Box<dyn Fn() -> Option<Arc<Aws>> + Send + Sync>,
+    /// Somebody wishes for the plain cluster.
+    pub(crate) want_cluster: Box<dyn Fn(StartOptions) + Send + Sync>,
     /// Cancelled when somebody asks the sandbox to stop.
     pub(crate) stop: CancellationToken,
 }
@@ -79,7 +83,6 @@ async fn answer(control: &Control, request: Request<Incoming>) -> Response<Full<
             control.stop.cancel();
             text(StatusCode::ACCEPTED, "stopping")
         }
-        (Method::GET, "/v1/aws/inspect") => json(&(control.inspect_aws)()),
         (Method::GET, "/v1/counters") => json(&control.proxy.counters.list()),
         (Method::DELETE, "/v1/counters") => {
             control.proxy.counters.reset();
@@ -90,26 +93,63 @@ async fn answer(control: &Control, request: Request<Incoming>) -> Response<Full<
             control.proxy.faults.set(Vec::new());
             text(StatusCode::OK, "cleared")
         }
-        (Method::PUT, "/v1/faults") => {
-            let Ok(body) = Limited::new(request.into_body(), LARGEST_BODY)
-                .collect()
-                .await
-            else {
-                return text(
-                    StatusCode::BAD_REQUEST,
-                    "the body is too large or incomplete",
-                );
-            };
-            match serde_json::from_slice::<Vec<FaultRule>>(&body.to_bytes()) {
-                Ok(rules) => {
-                    control.proxy.faults.set(rules);
-                    text(StatusCode::OK, "set")
-                }
-                Err(error) => text(StatusCode::BAD_REQUEST, &format!("no fault plan: {error}")),
+        (Method::PUT, "/v1/faults") => match body::<Vec<FaultRule>>(request).await {
+            Ok(rules) => {
+                control.proxy.faults.set(rules);
+                text(StatusCode::OK, "set")
             }
-        }
+            Err(refused) => refused,
+        },
+        (Method::POST, "/v1/cluster") => match body::<StartOptions>(request).await {
+            Ok(options) => {
+                (control.want_cluster)(options);
+                text(StatusCode::ACCEPTED, "wanted")
+            }
+            Err(refused) => refused,
+        },
+        (_, path) if path.starts_with("/v1/aws/") => match (control.aws)() {
+            Some(aws) => answer_aws(&aws, request).await,
+            None => text(StatusCode::SERVICE_UNAVAILABLE, "it still starts"),
+        },
         _ => text(StatusCode::NOT_FOUND, "no such thing"),
     }
+}
+
+async fn answer_aws(aws: &Aws, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    match (request.method().clone(), request.uri().path()) {
+        (Method::GET, "/v1/aws/inspect") => json(&aws.inspect()),
+        (Method::GET, "/v1/aws/calls") => json(&aws.counters()),
+        (Method::DELETE, "/v1/aws/calls") => {
+            aws.reset_counters();
+            text(StatusCode::OK, "reset")
+        }
+        (Method::GET, "/v1/aws/faults") => json(&aws.faults()),
+        (Method::PUT, "/v1/aws/faults") => match body::<Vec<AwsFaultRule>>(request).await {
+            Ok(rules) => {
+                aws.set_faults(rules);
+                text(StatusCode::OK, "set")
+            }
+            Err(refused) => refused,
+        },
+        _ => text(StatusCode::NOT_FOUND, "no such thing"),
+    }
+}
+
+/// What a request carries, or the answer that it cannot be read.
+async fn body<T: serde::de::DeserializeOwned>(
+    request: Request<Incoming>,
+) -> Result<T, Response<Full<Bytes>>> {
+    let read = Limited::new(request.into_body(), LARGEST_BODY)
+        .collect()
+        .await;
+    let Ok(read) = read else {
+        return Err(text(
+            StatusCode::BAD_REQUEST,
+            "the body is too large or incomplete",
+        ));
+    };
+    serde_json::from_slice(&read.to_bytes())
+        .map_err(|error| text(StatusCode::BAD_REQUEST, &format!("not understood: {error}")))
 }
 
 fn json(value: &impl serde::Serialize) -> Response<Full<Bytes>> {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::components::{Components, Flavour, Ports};
 use super::credentials::Credentials;
-use super::process::{ComponentStatus, Recipe, Running};
+use super::process::{Recipe, Running, Watcher};
 use crate::error::SandboxError;
 use crate::files::Layout;
 use crate::tools::{Program, Programs};
@@ -248,8 +248,8 @@ where
 }
 
 impl ControlPlane {
-    pub(crate) fn status(&self) -> Vec<ComponentStatus> {
-        self.components.iter().map(Running::status).collect()
+    pub(crate) fn watchers(&self) -> Vec<Watcher> {
+        self.components.iter().map(Running::watcher).collect()
     }
 
     /// End everything, what depends on others first, and wait until it is gone.

@@ -8,6 +8,8 @@ mod credentials;
 pub mod egress;
 mod egress_proxy;
 mod nodes;
+mod own_cluster;
+mod ports;
 pub(crate) mod process;
 mod run;
 mod runtime;
@@ -38,9 +40,21 @@ pub struct StartOptions {
     /// Directory with official definitions (`NAME-VERSION/crds/*.yaml`) that the charts hold instead of the sandbox's own.
     #[serde(default)]
     pub crds: Option<PathBuf>,
-    /// The simulated AWS; none without.
-    #[serde(default)]
-    pub aws: Option<AwsOptions>,
+    /// The simulated AWS, which every sandbox has.
+    #[serde(default, deserialize_with = "given_or_default")]
+    pub aws: AwsOptions,
+    /// Whether the plain cluster boots along; without, at the first [`crate::Sandbox::ensure_cluster`].
+    #[serde(default = "yes")]
+    pub cluster: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Earlier sandboxes wrote `null` where there was no simulated AWS.
+fn given_or_default<'de, D: serde::Deserializer<'de>>(from: D) -> Result<AwsOptions, D::Error> {
+    Ok(Option::<AwsOptions>::deserialize(from)?.unwrap_or_default())
 }
 
 /// What the simulated AWS is started with.
@@ -51,6 +65,20 @@ pub struct AwsOptions {
     /// For identifiers that are the same in every run.
     #[serde(default)]
     pub seed: Option<u64>,
+    /// The region that its users are pointed to.
+    #[serde(default = "default_region")]
+    pub region: String,
+    /// The account whose key they get, 12 digits.
+    #[serde(default = "default_account")]
+    pub account: String,
+}
+
+fn default_region() -> String {
+    "us-west-2".to_owned()
+}
+
+fn default_account() -> String {
+    crate::aws::DEFAULT_ACCOUNT.to_owned()
 }
 
 impl Default for AwsOptions {
@@ -58,6 +86,8 @@ impl Default for AwsOptions {
         Self {
             time_scale: 60,
             seed: None,
+            region: default_region(),
+            account: default_account(),
         }
     }
 }
@@ -69,18 +99,27 @@ impl Default for StartOptions {
             instance_type: "m6i.large".to_owned(),
             api_port: None,
             crds: None,
-            aws: None,
+            aws: AwsOptions::default(),
+            cluster: true,
         }
     }
 }
 
 impl StartOptions {
     pub(crate) fn check(&self) -> Result<(), SandboxError> {
-        if self.aws.as_ref().is_some_and(|aws| aws.time_scale < 1) {
-            return Err(SandboxError::InvalidSetting {
-                setting: "time scale",
-                reason: "it has to be at least 1".to_owned(),
-            });
+        let aws = &self.aws;
+        let invalid = |setting, reason: &str| {
+            let reason = reason.to_owned();
+            Err(SandboxError::InvalidSetting { setting, reason })
+        };
+        if aws.time_scale < 1 {
+            return invalid("time scale", "it has to be at least 1");
+        }
+        if aws.account.len() != 12 || !aws.account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return invalid("account", "an account has 12 digits");
+        }
+        if !crate::aws::knows_region(&aws.region) {
+            return invalid("region", "the sandbox has no zones in it");
         }
         nodes::check(self.nodes, &self.instance_type)
     }

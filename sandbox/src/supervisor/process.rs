@@ -114,6 +114,22 @@ pub(crate) fn log_is_in_use(path: &Path) -> bool {
         .is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
 }
 
+/// Tells how a component is, without holding it.
+#[derive(Clone, Debug)]
+pub(crate) struct Watcher(Arc<Mutex<ComponentStatus>>);
+
+impl Watcher {
+    pub(crate) fn status(&self) -> ComponentStatus {
+        let mut status = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        status.memory = status.guard_pid.and_then(memory_of_child);
+        status
+    }
+}
+
 /// A component that is kept running until it is told to end.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -143,14 +159,8 @@ impl Running {
         Self { status, stop, task }
     }
 
-    pub(crate) fn status(&self) -> ComponentStatus {
-        let mut status = self
-            .status
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        status.memory = status.guard_pid.and_then(memory_of_child);
-        status
+    pub(crate) fn watcher(&self) -> Watcher {
+        Watcher(Arc::clone(&self.status))
     }
 
     /// End the component and wait until it is gone.

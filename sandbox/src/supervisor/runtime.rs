@@ -17,7 +17,7 @@ use super::control_plane::{Boot, ControlPlane};
 use super::credentials::Credentials;
 use super::egress::EgressMap;
 use super::egress_proxy::EgressProxy;
-use super::process::{self, ComponentStatus};
+use super::process::{self, Watcher};
 use crate::error::SandboxError;
 use crate::files::{self, Layout};
 use crate::pki::Pki;
@@ -115,9 +115,9 @@ impl ClusterRuntime {
         &self.plane.client
     }
 
-    /// Its components.
-    pub(super) fn status(&self) -> Vec<ComponentStatus> {
-        self.plane.status()
+    /// Tell how its components are.
+    pub(super) fn watchers(&self) -> Vec<Watcher> {
+        self.plane.watchers()
     }
 
     /// Cancelled when it ends, while there still is an API server.

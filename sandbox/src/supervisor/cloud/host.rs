@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::components::Flavour;
 use super::super::credentials::{Credentials, base64};
+use super::super::process::Watcher;
 use super::super::runtime::{self, Cluster, ClusterRuntime, listen_at_best, port};
 use super::{access, nodes, volumes};
 use crate::aws::{Aws, ClusterHost, ClusterView, PlaneAddress};
+use crate::control::EksStatus;
 use crate::error::SandboxError;
 use crate::files::{self, Layout};
 use crate::proxy::ProxyState;
@@ -36,6 +38,8 @@ pub(super) struct EksHost {
     proxy: Arc<ProxyState>,
     /// By the cluster's id.
     running: Mutex<BTreeMap<String, Running>>,
+    /// By the cluster's id: what there is to tell of those that are up.
+    shown: std::sync::Mutex<BTreeMap<String, (EksStatus, Vec<Watcher>)>>,
 }
 
 /// A control plane that is up.
@@ -71,7 +75,38 @@ impl EksHost {
             failed,
             proxy,
             running: Mutex::new(BTreeMap::new()),
+            shown: std::sync::Mutex::default(),
         }
+    }
+
+    fn shown<T>(
+        &self,
+        look: impl FnOnce(&mut BTreeMap<String, (EksStatus, Vec<Watcher>)>) -> T,
+    ) -> T {
+        look(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The control planes that are up.
+    pub(super) fn status(&self) -> Vec<EksStatus> {
+        self.shown(|shown| {
+            let with_components = |(status, watchers): &(EksStatus, Vec<Watcher>)| EksStatus {
+                components: watchers.iter().map(Watcher::status).collect(),
+                ..status.clone()
+            };
+            shown.values().map(with_components).collect()
+        })
+    }
+
+    fn show(&self, view: &ClusterView, runtime: &ClusterRuntime) {
+        let status = EksStatus {
+            name: view.name.clone(),
+            account: view.account.clone(),
+            region: view.region.clone(),
+            id: view.id.clone(),
+            components: Vec::new(),
+        };
+        let watchers = runtime.watchers();
+        self.shown(|shown| shown.insert(view.id.clone(), (status, watchers)));
     }
 
     fn layout(&self, view: &ClusterView) -> Layout {
@@ -136,6 +171,7 @@ impl EksHost {
             for attempt in 1..=ATTEMPTS {
                 match self.boot(view).await {
                     Ok((running, address)) => {
+                        self.show(view, &running.runtime);
                         self.running.lock().await.insert(view.id.clone(), running);
                         aws.cluster_is_up(&view.id, address);
                         return;
@@ -159,6 +195,7 @@ impl EksHost {
             .collect();
         for id in gone {
             if let Some(ended) = running.remove(&id) {
+                self.shown(|shown| shown.remove(&id));
                 let root = ended.layout.root.clone();
                 ended.end().await;
                 forget(&root);

@@ -9,23 +9,28 @@ mod volumes;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::host::EksHost;
 use super::AwsOptions;
 use super::runtime::{address, listen_at_best, port};
 use crate::aws::{Aws, AwsSettings, serve};
-use crate::control::AwsStatus;
+use crate::control::{AwsStatus, EksStatus};
 use crate::error::SandboxError;
 use crate::files::{self, Layout};
 use crate::proxy::ProxyState;
 use crate::tools::Programs;
 
-/// The port that the endpoint had, to have it again.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct KnownPort {
-    aws: u16,
+/// What a simulated AWS needs beside its options.
+pub(super) struct Ground<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) programs: &'a Programs,
+    pub(super) guard: PathBuf,
+    /// Cancelled when a component of a cluster cannot be kept running.
+    pub(super) failed: CancellationToken,
+    /// Counters and faults of the clusters' proxies.
+    pub(super) proxy: Arc<ProxyState>,
 }
 
 /// A running simulated AWS with its clusters.
@@ -33,52 +38,48 @@ pub(super) struct CloudRuntime {
     aws: Arc<Aws>,
     host: Arc<EksHost>,
     ends: CancellationToken,
+    options: AwsOptions,
 }
 
 impl CloudRuntime {
-    /// Start it. Clusters that it had are booted again.
+    /// Start it at that place. Clusters that it had are booted again when somebody comes for them.
     pub(super) async fn start(
         options: &AwsOptions,
-        layout: &Layout,
-        programs: &Programs,
-        guard: PathBuf,
-        failed: CancellationToken,
-        proxy: Arc<ProxyState>,
+        ground: Ground<'_>,
+        listener: TcpListener,
     ) -> Result<Self, SandboxError> {
-        let root = layout.aws();
+        let root = ground.layout.aws();
         files::private_directory(&root)?;
-        let ports = root.join("port.json");
-        let known: KnownPort = std::fs::read(&ports)
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
-        // Free at this moment; the simulator binds it right away.
-        let wanted = port(&listen_at_best(known.aws).await?)?;
+        // Free again in a moment; the simulator binds it right away.
+        let wanted = port(&listener)?;
+        drop(listener);
         let ends = CancellationToken::new();
         let settings = AwsSettings {
             port: wanted,
             time_scale: f64::from(options.time_scale),
             seed: options.seed,
-            file: Some(root.join("graph.json")),
+            file: Some(ground.layout.aws_graph()),
             ..AwsSettings::default()
         };
         let aws = Arc::new(serve(settings, ends.clone()).await?);
-        let text = serde_json::to_vec(&KnownPort { aws: wanted }).unwrap_or_default();
-        files::write_private(&ports, &text)?;
         let webhook = listen_at_best(0).await?;
         let at = address(&webhook)?;
         tokio::spawn(tokens::serve(Arc::clone(&aws), webhook, ends.clone()));
-        let clusters = root.join("clusters");
         let host = Arc::new(EksHost::new(
-            clusters,
-            programs.clone(),
-            guard,
+            ground.layout.aws_clusters(),
+            ground.programs.clone(),
+            ground.guard,
             at,
-            failed,
-            proxy,
+            ground.failed,
+            ground.proxy,
         ));
         aws.host(Arc::clone(&host) as _, ends.clone());
-        Ok(Self { aws, host, ends })
+        Ok(Self {
+            aws,
+            host,
+            ends,
+            options: options.clone(),
+        })
     }
 
     /// The simulator itself.
@@ -88,17 +89,24 @@ impl CloudRuntime {
 
     /// What its users need.
     pub(super) fn status(&self) -> AwsStatus {
-        let keys = self.aws.credentials();
+        let keys = self.aws.credentials_of(&self.options.account);
         AwsStatus {
             endpoint: self.aws.endpoint().to_owned(),
             account: keys.account,
             access_key_id: keys.access_key_id,
             secret_access_key: keys.secret_access_key,
+            region: self.options.region.clone(),
+            time_scale: self.options.time_scale,
         }
     }
 
+    /// The control planes of its clusters.
+    pub(super) fn planes(&self) -> Vec<EksStatus> {
+        self.host.status()
+    }
+
     /// End every cluster's control plane, then the endpoint. What there is stays for the next start.
-    pub(super) async fn stop(self) {
+    pub(super) async fn stop(&self) {
         self.ends.cancel();
         self.host.stop().await;
     }
