@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use pipectl_config::{Architecture, Loaded};
+use pipectl_config::{Architecture, Loaded, Network};
 use serde_json::{Value, json};
 
 use super::{limits, provider};
@@ -248,12 +248,16 @@ impl Preflight {
             return Err(StepError::new("ACC004", "use", format!("zone {name}"), why)
                 .with_hint(format!("the region's zones are {}", names.join(", "))));
         }
+        let standing = self.standing_zones(cx).await?;
+        if let Some(standing) = &standing {
+            let recorded = !crate::cloud::texts(cx, &cx.step, "zones").is_empty();
+            same_zones(standing, recorded, network)?;
+        }
         if !network.zones.is_empty() {
             return Ok(network.zones.clone());
         }
         let count = network::zones(network);
-        // With the record lost, the subnets that are there say which zones were chosen.
-        if let Some(mut standing) = self.standing_zones(cx).await? {
+        if let Some(mut standing) = standing {
             let rest = zones.iter().filter(fits).map(|zone| zone.name.clone());
             for zone in rest {
                 if standing.len() < count && !standing.contains(&zone) {
@@ -289,7 +293,7 @@ impl Preflight {
         Ok(names)
     }
 
-    /// The zones that were chosen before, in their order.
+    /// The zones that were chosen before, in their order. With the record lost, the subnets that are there say it.
     async fn standing_zones(&self, cx: &StepContext) -> Result<Option<Vec<String>>, StepError> {
         let recorded = crate::cloud::texts(cx, &cx.step, "zones");
         if !recorded.is_empty() {
@@ -340,6 +344,36 @@ impl Preflight {
         }
         Ok(())
     }
+}
+
+/// Refuses other zones than those chosen before: the subnets' ranges follow from their number, and neither they nor the
+/// control plane move. Fewer may stand after a run that was cut off.
+fn same_zones(standing: &[String], complete: bool, network: &Network) -> Result<(), StepError> {
+    let count = network::zones(network);
+    let as_many = if complete {
+        standing.len() == count
+    } else {
+        standing.len() <= count
+    };
+    if as_many && (network.zones.is_empty() || network.zones.starts_with(standing)) {
+        return Ok(());
+    }
+    let words = match network.zones.as_slice() {
+        [] => network.zone_count.to_string(),
+        named => named.join(", "),
+    };
+    Err(StepError::new(
+        "NET001",
+        "change",
+        "the zones of the environment",
+        format!(
+            "it stands in {}, the pipeline file says {words}, and subnets do not move",
+            standing.join(", ")
+        ),
+    )
+    .with_hint(
+        "nothing was changed: put spec.network.zones or zoneCount back, or take the environment down and bring it up anew",
+    ))
 }
 
 fn facts(found: &Found) -> Value {
@@ -426,4 +460,33 @@ pub(super) async fn has_vpc(cx: &StepContext) -> Result<bool, StepError> {
     Ok(vpcs
         .iter()
         .any(|vpc| tags::owner(&vpc.tags, &cx.environment) == Owner::Ours))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zones(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn zones_neither_move_nor_change_their_number() {
+        let three = zones(&["a", "b", "c"]);
+        let mut network = Network::default();
+        assert!(same_zones(&three, true, &network).is_ok());
+        network.zone_count = 2;
+        let refused = same_zones(&three, true, &network).unwrap_err();
+        assert_eq!(refused.code, "NET001");
+        assert!(refused.cause.contains("a, b, c"), "{refused}");
+        assert!(
+            same_zones(&zones(&["a"]), false, &network).is_ok(),
+            "a run was cut off"
+        );
+        assert!(same_zones(&zones(&["a"]), true, &network).is_err());
+        network.zones = zones(&["a", "b", "c"]);
+        assert!(same_zones(&three, true, &network).is_ok());
+        network.zones = zones(&["a", "c", "b"]);
+        assert!(same_zones(&three, true, &network).is_err());
+    }
 }

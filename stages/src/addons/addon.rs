@@ -7,7 +7,7 @@ use pipectl_config::{Addon as Config, AddonName, Loaded};
 use serde_json::{Value, json};
 
 use crate::{
-    cloud::{Look, Pace, Resource, cloud, known, names, tags},
+    cloud::{Look, Pace, Resource, cloud, cut_off, known, names, tags},
     cluster,
     context::StepContext,
     error::{PortError, PortErrorKind, Retry, StepError},
@@ -271,7 +271,10 @@ impl Resource for AddonResource {
                 .update(&spec.cluster, &spec.name, &update)
                 .await;
             match progress.map_err(failed)? {
-                Some(UpdateProgress::InProgress) if !cx.cancel.is_cancelled() => {
+                Some(UpdateProgress::InProgress) if cx.cancel.is_cancelled() => {
+                    return Err(cut_off("change", &what));
+                }
+                Some(UpdateProgress::InProgress) => {
                     cx.progress(format!("{what} UPDATING"));
                     tokio::time::sleep(self.pace.poll(super::POLL)).await;
                 }
@@ -285,7 +288,7 @@ impl Resource for AddonResource {
                     .with_evidence(issues.iter().map(ToString::to_string).collect())
                     .with_hint("mend what it names, then run pipectl up again"));
                 }
-                Some(UpdateProgress::InProgress | UpdateProgress::Successful) | None => break,
+                Some(UpdateProgress::Successful) | None => break,
             }
         }
         Ok(self.find(cx).await?.unwrap_or(live))
@@ -338,7 +341,10 @@ impl AddonResource {
         let (cluster, name) = (Self::cluster(cx)?, self.name());
         let failed = |error: PortError| error.during("install anew", format!("add-on {name}"));
         cloud.addons.delete(&cluster, name).await.map_err(failed)?;
-        while self.find(cx).await?.is_some() && !cx.cancel.is_cancelled() {
+        while self.find(cx).await?.is_some() {
+            if cx.cancel.is_cancelled() {
+                return Err(cut_off("install anew", format!("add-on {name}")));
+            }
             cx.progress(format!(
                 "add-on {name} is being removed, to be installed anew"
             ));

@@ -1,4 +1,4 @@
-//! A step that waits for more than its own stage knows of.
+//! A step that waits for more, and longer, than its own stage knows of.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,16 +10,32 @@ use crate::{
     step::{Difference, Need, Observation, Outcome, Readiness, Step, StepId, Timeouts, Wanted},
 };
 
-/// A step with further needs; everything else is the step's own.
+/// A step with further needs or a longer bound; everything else is the step's own.
 pub(crate) struct After {
     step: Arc<dyn Step>,
     needs: Vec<Need>,
+    longer: Duration,
 }
 
 impl After {
     /// The step, waiting for `needs` besides its own.
     pub(crate) fn step(step: Arc<dyn Step>, needs: Vec<Need>) -> Arc<dyn Step> {
-        Arc::new(Self { step, needs })
+        let longer = Duration::ZERO;
+        Arc::new(Self {
+            step,
+            needs,
+            longer,
+        })
+    }
+
+    /// The step, its readiness bounded by so much more than by itself.
+    pub(crate) fn longer(step: Arc<dyn Step>, longer: Duration) -> Arc<dyn Step> {
+        let needs = Vec::new();
+        Arc::new(Self {
+            step,
+            needs,
+            longer,
+        })
     }
 }
 
@@ -40,7 +56,11 @@ impl Step for After {
     }
 
     fn timeouts(&self) -> Timeouts {
-        self.step.timeouts()
+        let own = self.step.timeouts();
+        Timeouts {
+            ready: own.ready + self.longer,
+            ..own
+        }
     }
 
     fn poll_interval(&self) -> Option<Duration> {

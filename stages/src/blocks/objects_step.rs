@@ -73,7 +73,7 @@ pub async fn judge_with_pods(cx: &StepContext, live: &Arc<Value>) -> Result<Heal
     if health.is_ready() || !pods::makes_pods(live) {
         return Ok(health);
     }
-    let patience = pods::patience(cx, [live.as_ref()]);
+    let patience = pods::patience(cx, [live.as_ref()]).await?;
     pods::explain(cx, health, namespace, patience, pods::selected_by(live)).await
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     context::StepContext,
-    error::StepError,
+    error::{PortErrorKind, StepError},
     health::{
         Health,
         pods::{Patience, selects, worst},
@@ -64,15 +64,43 @@ pub async fn explain(
     })
 }
 
-/// The patience with the pods of objects: trouble counts from the run's start on, and pods older than the objects'
-/// newest form are about to be replaced.
-#[must_use]
-pub fn patience<'a>(cx: &StepContext, made_by: impl IntoIterator<Item = &'a Value>) -> Patience {
-    Patience {
+/// The patience with the pods of objects: trouble counts from the run's start on, that of finding a node from the last
+/// node's coming on, and pods older than the objects' newest form are about to be replaced.
+///
+/// # Errors
+/// When the cluster cannot be read.
+pub async fn patience<'a>(
+    cx: &StepContext,
+    made_by: impl IntoIterator<Item = &'a Value>,
+) -> Result<Patience, StepError> {
+    let replaced_before = made_by.into_iter().filter_map(written).max();
+    let nodes = Selection {
+        kind: Kind::new("", "", "Node"),
+        namespace: None,
+        labels: None,
+    };
+    let nodes = match cx.ports.objects.list(&nodes).await {
+        Ok(nodes) => nodes,
+        // Who may not see nodes cannot tell when they came.
+        Err(error) if error.kind == PortErrorKind::Forbidden => {
+            return Ok(Patience {
+                not_before: cx.run_started(),
+                replaced_before,
+                ..Patience::default()
+            });
+        }
+        Err(error) => return Err(error.during("list", "nodes")),
+    };
+    let came = nodes
+        .iter()
+        .filter_map(|node| node["metadata"]["creationTimestamp"].as_str()?.parse().ok());
+    Ok(Patience {
         not_before: cx.run_started(),
-        replaced_before: made_by.into_iter().filter_map(written).max(),
+        replaced_before,
+        // Without any node, all are still to come.
+        nodes_since: came.max().or_else(|| nodes.is_empty().then(Timestamp::now)),
         ..Patience::default()
-    }
+    })
 }
 
 /// When an object's content was last written, as its managed fields say; its status does not count.

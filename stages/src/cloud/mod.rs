@@ -75,6 +75,12 @@ pub fn text(cx: &StepContext, step: &StepId, key: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// The error of something that would begin while the run is being cancelled.
+#[must_use]
+pub(crate) fn cut_off(doing: &str, what: impl std::fmt::Display) -> StepError {
+    StepError::new("STG009", doing, what, "the run is being cancelled")
+}
+
 /// A list of texts that another step put into its outputs; empty when it did not.
 #[must_use]
 pub fn texts(cx: &StepContext, step: &StepId, key: &str) -> Vec<String> {

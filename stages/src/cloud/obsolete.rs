@@ -70,7 +70,10 @@ impl<U: Unwanted> Resource for Obsolete<U> {
         cx: &StepContext,
         mut live: Vec<Remnant>,
     ) -> Result<Vec<Remnant>, StepError> {
-        while !live.is_empty() && !cx.cancel.is_cancelled() {
+        while !live.is_empty() {
+            if cx.cancel.is_cancelled() {
+                return Err(super::cut_off("delete", &live[0].words));
+            }
             for remnant in live.iter().filter(|remnant| !remnant.going) {
                 match self.unwanted.remove(cx, remnant).await? {
                     Ok(_) => {}

@@ -172,12 +172,7 @@ impl<R: Resource> CloudStep<R> {
         let mut attempt = first;
         loop {
             if cx.cancel.is_cancelled() {
-                return Err(StepError::new(
-                    "STG009",
-                    "create",
-                    &self.row.title,
-                    "the run is being cancelled",
-                ));
+                return Err(super::cut_off("create", &self.row.title));
             }
             let identity = self.resource.identity(cx, attempt).await?;
             cx.intent(json!({"attempt": attempt, "identity": identity}))

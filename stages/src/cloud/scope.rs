@@ -13,7 +13,7 @@ use crate::{
     ports::{
         cloud::Tags,
         clusters::Cluster,
-        network::{Lookup, Piece, PieceKind},
+        network::{Detail, Lookup, Piece, PieceKind},
     },
 };
 
@@ -24,7 +24,8 @@ const CONTROLLER_CLUSTER_TAG: &str = "elbv2.k8s.aws/cluster";
 /// Tag that EKS puts on the security group it makes for a cluster.
 const EKS_CLUSTER_TAG: &str = "aws:eks:cluster-name";
 
-/// The EKS cluster's name: as recorded, else as the account's anchor says, else the default one.
+/// The EKS cluster's name: as recorded, else as the account's anchor says, else that of the cluster that carries the
+/// environment's tags, else the default one.
 ///
 /// # Errors
 /// When the account cannot be read.
@@ -34,12 +35,18 @@ pub async fn cluster_name(cx: &StepContext) -> Result<String, StepError> {
     }
     let anchor = cloud(cx)?.anchors.find(&cx.environment.name).await;
     let anchor = anchor.map_err(|error| error.during("read", "the environment's anchor"))?;
-    Ok(anchor
-        .filter(|anchor| anchor.uid == cx.environment.uid)
-        .map_or_else(
-            || names::default_cluster(&cx.environment),
-            |anchor| anchor.cluster,
-        ))
+    if let Some(anchor) = anchor.filter(|anchor| anchor.uid == cx.environment.uid) {
+        return Ok(anchor.cluster);
+    }
+    let clusters = &cloud(cx)?.clusters;
+    let read = |error: PortError| error.during("look for", "EKS clusters");
+    for name in clusters.names().await.map_err(read)? {
+        let found = clusters.find(&name).await.map_err(read)?;
+        if found.is_some_and(|found| tags::owner(&found.tags, &cx.environment) == Owner::Ours) {
+            return Ok(name);
+        }
+    }
+    Ok(names::default_cluster(&cx.environment))
 }
 
 /// The environment's cluster, if it is there and this environment's.
@@ -132,10 +139,14 @@ pub async fn vpcs(cx: &StepContext) -> Result<Vpcs, StepError> {
         .and_then(|outputs| outputs["id"].as_str())
     {
         brought.insert(id.to_owned());
-    } else if own.is_empty()
-        && let Some(cluster) = own_cluster(cx).await?
-    {
-        brought.insert(cluster.vpc);
+    } else if own.is_empty() {
+        // With the record lost: where the cluster stands, or stood, as its further security group says.
+        brought.extend(own_cluster(cx).await?.map(|cluster| cluster.vpc));
+        let groups = own_pieces(cx, PieceKind::SecurityGroup).await?;
+        brought.extend(groups.into_iter().filter_map(|group| match group.detail {
+            Detail::SecurityGroup { vpc, .. } => Some(vpc),
+            _ => None,
+        }));
     }
     Ok(Vpcs { own, brought })
 }

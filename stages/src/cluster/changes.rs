@@ -4,7 +4,7 @@ use pipectl_config::KubernetesVersion;
 
 use super::{control_plane::ControlPlane, steps};
 use crate::{
-    cloud::{cloud, known, names},
+    cloud::{cloud, cut_off, known, names},
     context::StepContext,
     error::{PortErrorKind, Retry, StepError},
     ports::{
@@ -133,9 +133,11 @@ pub(super) async fn carry_out(
             let progress = clusters.update(&live.name, &update).await;
             let progress = progress.map_err(|error| error.during("change", &what))?;
             match progress {
-                Some(UpdateProgress::InProgress) if !cx.cancel.is_cancelled() => {
-                    tokio::time::sleep(plane.pause()).await;
+                // What is under way goes on without us; the next change is the next run's.
+                Some(UpdateProgress::InProgress) if cx.cancel.is_cancelled() => {
+                    return Err(cut_off("change", &what));
                 }
+                Some(UpdateProgress::InProgress) => tokio::time::sleep(plane.pause()).await,
                 Some(UpdateProgress::Failed(issues)) => {
                     let evidence = issues.iter().map(ToString::to_string).collect();
                     let cause = format!("EKS gave up changing its {field} to {to_be}");
@@ -143,7 +145,7 @@ pub(super) async fn carry_out(
                         .with_evidence(evidence)
                         .with_hint("mend what it names, then run pipectl up again"));
                 }
-                Some(UpdateProgress::InProgress | UpdateProgress::Successful) | None => break,
+                Some(UpdateProgress::Successful) | None => break,
             }
         }
     }
@@ -156,9 +158,10 @@ async fn settled(
     cx: &StepContext,
     mut live: Cluster,
 ) -> Result<Cluster, StepError> {
-    while matches!(live.state, ClusterState::Creating | ClusterState::Updating)
-        && !cx.cancel.is_cancelled()
-    {
+    while matches!(live.state, ClusterState::Creating | ClusterState::Updating) {
+        if cx.cancel.is_cancelled() {
+            return Err(cut_off("change", format!("EKS cluster {}", live.name)));
+        }
         tokio::time::sleep(plane.pause()).await;
         let found = cloud(cx)?.clusters.find(&live.name).await;
         let found = found.map_err(|error| error.during("look at", &live.name))?;

@@ -22,6 +22,8 @@ pub struct Patience {
     pub not_before: Option<Timestamp>,
     /// Pods made before this are about to be replaced: their trouble is not lasting.
     pub replaced_before: Option<Timestamp>,
+    /// When the last node came; a pod without a node waits from here on at the earliest, since nodes that boot take it.
+    pub nodes_since: Option<Timestamp>,
 }
 
 impl Default for Patience {
@@ -33,6 +35,7 @@ impl Default for Patience {
             restarts: 5,
             not_before: None,
             replaced_before: None,
+            nodes_since: None,
         }
     }
 }
@@ -75,7 +78,11 @@ pub fn judge(pod: &Value, now: Timestamp, patience: &Patience) -> Health {
             .into_iter()
             .find(|words| !words.is_empty())
             .unwrap_or("no node");
-        if patience.over(
+        let from_nodes_on = Patience {
+            not_before: patience.not_before.max(patience.nodes_since),
+            ..*patience
+        };
+        if from_nodes_on.over(
             pod["metadata"]["creationTimestamp"].as_str(),
             now,
             patience.scheduling,
@@ -381,6 +388,24 @@ mod tests {
         );
         assert!(
             matches!(judge(&pod, at(1000), &patience), Health::Failed(trouble) if trouble.code == "POD003")
+        );
+    }
+
+    #[test]
+    fn a_pod_without_a_node_waits_as_long_as_nodes_still_come() {
+        let pod = json!({"metadata": {"name": "p", "namespace": "n", "creationTimestamp": START}, "spec": {},
+            "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
+                "reason": "Unschedulable", "message": "no nodes available to schedule pods"}]}});
+        let patience = Patience {
+            nodes_since: Some(at(900)),
+            ..Patience::default()
+        };
+        assert!(matches!(
+            judge(&pod, at(1000), &patience),
+            Health::InProgress { .. }
+        ));
+        assert!(
+            matches!(judge(&pod, at(1300), &patience), Health::Failed(trouble) if trouble.code == "POD003")
         );
     }
 

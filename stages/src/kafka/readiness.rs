@@ -54,7 +54,7 @@ pub async fn cluster(
     // A change of a pool replaces pods just as one of the cluster does.
     let pools = remaining(cx, &Kind::new(GROUP, "", "KafkaNodePool")).await?;
     let makers = pools.iter().chain([live]).map(AsRef::as_ref);
-    let patience = patience(cx, makers);
+    let patience = patience(cx, makers).await?;
     Ok(while_starting(
         kafka,
         &own,
@@ -105,7 +105,7 @@ pub async fn node_pool(
         set.map(AsRef::as_ref),
         u32::try_from(wanted).unwrap_or(u32::MAX),
     );
-    let patience = patience(cx, [live.as_ref()]);
+    let patience = patience(cx, [live.as_ref()]).await?;
     explain(cx, health, &kafka.namespace, patience, |pod| {
         let labels = &pod["metadata"]["labels"];
         labels[CLUSTER_LABEL] == kafka.name.as_str() && labels[POOL_LABEL] == pool

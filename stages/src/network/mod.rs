@@ -156,10 +156,17 @@ pub fn steps(loaded: &Arc<Loaded>, options: &CloudOptions) -> Vec<Arc<dyn Step>>
         &needs,
         ControlPlaneGroup,
     ));
-    if network.existing_vpc.is_none() {
-        steps.push(obsolete::step(network, options, loaded));
-    }
     steps
+}
+
+/// The steps of the stage that come after the nodes: what the pipeline does not want any more.
+#[must_use]
+pub fn steps_after_nodes(loaded: &Arc<Loaded>, options: &CloudOptions) -> Vec<Arc<dyn Step>> {
+    let network = &loaded.pipeline.spec.network;
+    match network.existing_vpc {
+        Some(_) => Vec::new(),
+        None => vec![obsolete::step(network, options, loaded)],
+    }
 }
 
 struct Table<'a> {

@@ -1,20 +1,25 @@
-//! NAT gateways and their addresses that the pipeline does not want any more: with another NAT mode the routes lead
-//! elsewhere, and what they led to before would only cost money.
+//! NAT gateways, the ways to them and their addresses that the pipeline does not want any more: with another NAT mode the
+//! routes lead elsewhere, and what they led to before would only cost money.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use pipectl_config::{Loaded, Network};
 
-use super::{POLL, STAGE, nat_zones, steps, zones};
+use super::{
+    POLL, STAGE, nat_zones, nodes_are_public,
+    pieces::{ANYWHERE, way_out},
+    steps, zones,
+};
 use crate::{
     blocks::Row,
     cloud::{CloudOptions, Remnant, Unwanted, cloud, obsolete::Obsolete, scope::own_pieces, tags},
     context::StepContext,
     error::{PortError, StepError},
+    nodes,
     ports::{
         cloud::Deletion,
-        network::{Detail, PieceKind, PieceState},
+        network::{Arrangement, Detail, Piece, PieceKind, PieceState, RouteTarget},
     },
     step::{Need, Step, StepId},
 };
@@ -24,8 +29,12 @@ pub(super) fn step(network: &Network, options: &CloudOptions, loaded: &Loaded) -
     let wanted = (0..nat_zones(network))
         .flat_map(|zone| [steps::nat_gateway(zone), steps::nat_address(zone)])
         .collect();
-    // Only when nothing leads to them any more.
-    let needs = (0..zones(network)).map(|zone| Need::ready(steps::private_routes(zone)));
+    // Only when nothing leads to them any more, and, where nodes move to the public side, when they have moved.
+    let routes = (0..zones(network)).map(|zone| Need::ready(steps::private_routes(zone)));
+    let mut needs: Vec<Need> = routes.collect();
+    if nodes_are_public(network) {
+        needs.push(Need::ready(nodes::obsolete()));
+    }
     let period = loaded.pipeline.spec.timeouts.network.duration();
     let bound = options.pace.bound(period);
     let title = "NAT gateways not wanted any more";
@@ -40,10 +49,27 @@ struct NatGateways {
     wanted: BTreeSet<StepId>,
 }
 
+impl NatGateways {
+    /// Routes of private subnets to NAT gateways, where none is wanted.
+    async fn ways(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        if !self.wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tables = own_pieces(cx, PieceKind::RouteTable).await?;
+        let leads_out = |table: &&Piece| {
+            way_out(table).is_some_and(|route| matches!(route.target, RouteTarget::NatGateway(_)))
+        };
+        let ways = tables.iter().filter(leads_out);
+        Ok(ways
+            .map(|table| Remnant::there(&table.id, format!("way out in route table {}", table.id)))
+            .collect())
+    }
+}
+
 #[async_trait]
 impl Unwanted for NatGateways {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
-        let mut remaining = Vec::new();
+        let mut remaining = self.ways(cx).await?;
         for kind in [PieceKind::NatGateway, PieceKind::Address] {
             for piece in own_pieces(cx, kind).await? {
                 let step = tags::step_of(&piece.tags).map(StepId::from);
@@ -77,12 +103,23 @@ impl Unwanted for NatGateways {
         cx: &StepContext,
         remnant: &Remnant,
     ) -> Result<Result<Deletion, PortError>, StepError> {
+        let network = &cloud(cx)?.network;
+        if remnant.id.starts_with("rtb-") {
+            let unrouted = Arrangement::Unrouted {
+                table: remnant.id.clone(),
+                destination: ANYWHERE.to_owned(),
+            };
+            return Ok(network
+                .arrange(&unrouted)
+                .await
+                .map(|()| Deletion::Accepted));
+        }
         let kind = if remnant.id.starts_with("nat-") {
             PieceKind::NatGateway
         } else {
             PieceKind::Address
         };
-        Ok(cloud(cx)?.network.delete(kind, &remnant.id).await)
+        Ok(network.delete(kind, &remnant.id).await)
     }
 
     fn gone(&self) -> String {

@@ -18,14 +18,14 @@ use crate::{
     ports::{
         cloud::Tags,
         network::{
-            Arrangement, Detail, Direction, Piece, PieceKind, PieceSpec, RouteTarget, Rule,
+            Arrangement, Detail, Direction, Piece, PieceKind, PieceSpec, Route, RouteTarget, Rule,
             RulePeer,
         },
     },
 };
 
 /// Everything outside.
-const ANYWHERE: &str = "0.0.0.0/0";
+pub(super) const ANYWHERE: &str = "0.0.0.0/0";
 
 /// What cannot change once it is made.
 fn fixed(live: &Piece, field: &str, is: &str, wanted: &str) -> Result<(), StepError> {
@@ -315,7 +315,9 @@ impl Wants for PublicRoutes {
 
     fn mendings(&self, cx: &StepContext, live: &Piece) -> Result<Vec<Mending>, StepError> {
         let gateway = known(cx, &steps::internet_gateway(), "id")?;
-        let mut mendings = route(live, Some(RouteTarget::InternetGateway(gateway)));
+        let mut mendings: Vec<Mending> = route(live, RouteTarget::InternetGateway(gateway))
+            .into_iter()
+            .collect();
         for zone in 0..self.zones {
             mendings.extend(association(cx, live, &steps::public_subnet(zone))?);
         }
@@ -346,47 +348,41 @@ impl Wants for PrivateRoutes {
     }
 
     fn mendings(&self, cx: &StepContext, live: &Piece) -> Result<Vec<Mending>, StepError> {
-        let nat = match self.nat {
-            Some(zone) => Some(RouteTarget::NatGateway(known(
-                cx,
-                &steps::nat_gateway(zone),
-                "id",
-            )?)),
-            None => None,
-        };
-        let mut mendings = route(live, nat);
+        let mut mendings = Vec::new();
+        // A way out that nobody wants any more is taken away by `obsolete`, when no nodes are left that use it.
+        if let Some(zone) = self.nat {
+            let nat = known(cx, &steps::nat_gateway(zone), "id")?;
+            mendings.extend(route(live, RouteTarget::NatGateway(nat)));
+        }
         mendings.extend(association(cx, live, &steps::private_subnet(self.zone))?);
         Ok(mendings)
     }
 }
 
-/// What makes a table lead everything outside to `target`, or nowhere.
-fn route(live: &Piece, target: Option<RouteTarget>) -> Vec<Mending> {
-    let Detail::RouteTable { routes, .. } = &live.detail else {
-        return Vec::new();
-    };
-    let outside = routes.iter().find(|route| route.destination == ANYWHERE);
-    let now = outside
-        .filter(|route| !route.dead)
-        .map(|route| &route.target);
-    if now == target.as_ref() && outside.is_some() == target.is_some() {
-        return Vec::new();
+/// What makes a table lead everything outside to `target`.
+fn route(live: &Piece, target: RouteTarget) -> Option<Mending> {
+    let outside = way_out(live);
+    if outside.is_some_and(|route| !route.dead && route.target == target) {
+        return None;
     }
-    let table = live.id.clone();
-    let destination = ANYWHERE.to_owned();
-    vec![Mending {
+    Some(Mending {
         field: "routes",
         live: outside.map(|route| target_words(&route.target)),
-        wanted: target.as_ref().map(target_words),
-        arrangement: match target {
-            Some(target) => Arrangement::Routed {
-                table,
-                destination,
-                target,
-            },
-            None => Arrangement::Unrouted { table, destination },
+        wanted: Some(target_words(&target)),
+        arrangement: Arrangement::Routed {
+            table: live.id.clone(),
+            destination: ANYWHERE.to_owned(),
+            target,
         },
-    }]
+    })
+}
+
+/// A table's route to everything outside.
+pub(super) fn way_out(table: &Piece) -> Option<&Route> {
+    let Detail::RouteTable { routes, .. } = &table.detail else {
+        return None;
+    };
+    routes.iter().find(|route| route.destination == ANYWHERE)
 }
 
 fn target_words(target: &RouteTarget) -> String {

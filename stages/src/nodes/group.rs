@@ -7,12 +7,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pipectl_config::{Architecture, Capacity, Loaded, NodeGroup as Config, TaintEffect as Effect};
+use pipectl_config::{
+    Architecture, Capacity, Loaded, Network, NodeGroup as Config, TaintEffect as Effect,
+};
 use serde_json::{Value, json};
 
 use super::joining::Joining;
 use crate::{
-    cloud::{Look, Pace, Resource, cloud, known, names, role, tags},
+    cloud::{Look, Pace, Resource, cloud, cut_off, known, names, role, tags},
     cluster,
     context::StepContext,
     error::{PortError, PortErrorKind, Retry, StepError},
@@ -78,7 +80,7 @@ impl GroupResource {
 
     /// Digest of what cannot change, from the pipeline alone.
     fn digest(&self) -> String {
-        make_digest(&self.group)
+        make_digest(&self.group, &self.loaded.pipeline.spec.network)
     }
 
     fn scaling(&self) -> Scaling {
@@ -107,8 +109,15 @@ impl GroupResource {
     }
 
     /// Whether a group is of the make that is wanted now.
-    fn is_of_make(&self, live: &NodeGroup) -> bool {
-        live.make.instance_types == self.group.instance_types
+    fn is_of_make(&self, cx: &StepContext, live: &NodeGroup) -> bool {
+        let network = &self.loaded.pipeline.spec.network;
+        // Subnets that are not known yet say nothing.
+        let same_subnets = network::node_subnets(cx, network).map_or(true, |wanted| {
+            let is: BTreeSet<&String> = live.make.subnets.iter().collect();
+            is == wanted.iter().collect()
+        });
+        same_subnets
+            && live.make.instance_types == self.group.instance_types
             && live.make.image == self.image()
             && live.make.spot == (self.group.capacity == Capacity::Spot)
             && live.make.disk_gib == self.disk_gib()
@@ -204,7 +213,11 @@ impl GroupResource {
         loop {
             let progress = groups.update(&cluster, &live.name, &update).await;
             match progress.map_err(|error| error.during("change", &what))? {
-                Some(UpdateProgress::InProgress) if !cx.cancel.is_cancelled() => {
+                // What is under way goes on without us; the next change is the next run's.
+                Some(UpdateProgress::InProgress) if cx.cancel.is_cancelled() => {
+                    return Err(cut_off("change", &what));
+                }
+                Some(UpdateProgress::InProgress) => {
                     cx.progress(format!("{what} UPDATING"));
                     tokio::time::sleep(self.pace.poll(super::POLL)).await;
                 }
@@ -218,9 +231,7 @@ impl GroupResource {
                     .with_evidence(issues.iter().map(ToString::to_string).collect())
                     .with_hint("mend what it names, then run pipectl up again"));
                 }
-                Some(UpdateProgress::InProgress | UpdateProgress::Successful) | None => {
-                    return Ok(());
-                }
+                Some(UpdateProgress::Successful) | None => return Ok(()),
             }
         }
     }
@@ -245,10 +256,15 @@ impl GroupResource {
     }
 }
 
-/// Digest of what a group is made of and cannot change.
+/// Digest of what a group is made of and cannot change, the side of the network that it stands on among it.
 #[must_use]
-pub fn make_digest(group: &Config) -> String {
+pub fn make_digest(group: &Config, network: &Network) -> String {
+    let brought = network.existing_vpc.as_ref();
+    let subnets: Option<BTreeSet<&String>> =
+        brought.map(|vpc| vpc.private_subnets.iter().collect());
     let make = json!({
+        "public": network::nodes_are_public(network),
+        "subnets": subnets,
         "types": group.instance_types,
         "architecture": group.architecture,
         "capacity": group.capacity,
@@ -296,7 +312,7 @@ impl Resource for GroupResource {
             && let Some(group) = self.find(cx, name).await?
             && alive(&group)
         {
-            if self.is_of_make(&group) {
+            if self.is_of_make(cx, &group) {
                 return Ok(Look::named(cx, group.clone(), &group.tags));
             }
             replaces = Some(group.name);
@@ -445,20 +461,28 @@ impl Resource for GroupResource {
                 None => Readiness::waiting("the group is not seen yet"),
             });
         };
+        let lasting: Vec<&Issue> = live
+            .issues
+            .iter()
+            .filter(|issue| !PASSING.contains(&issue.code.as_str()))
+            .collect();
         match live.state {
-            NodeGroupState::Creating | NodeGroupState::Degraded => {
-                let lasting: Vec<&Issue> = live
-                    .issues
-                    .iter()
-                    .filter(|issue| !PASSING.contains(&issue.code.as_str()))
-                    .collect();
-                if !lasting.is_empty() {
-                    return Ok(self.failed(&live, &lasting));
-                }
-                self.joining.look(cx, &Self::cluster(cx)?, &live).await
+            NodeGroupState::Creating | NodeGroupState::Degraded if !lasting.is_empty() => {
+                Ok(self.failed(&live, &lasting))
             }
-            NodeGroupState::Updating | NodeGroupState::Active => {
-                self.joining.look(cx, &Self::cluster(cx)?, &live).await
+            NodeGroupState::Creating
+            | NodeGroupState::Degraded
+            | NodeGroupState::Updating
+            | NodeGroupState::Active => {
+                let looked = self.joining.look(cx, &Self::cluster(cx)?, &live).await?;
+                // A larger size counts as carried out before its instances could be launched.
+                let short = live.state == NodeGroupState::Active
+                    && matches!(looked, Readiness::InProgress { .. });
+                Ok(if short && !lasting.is_empty() {
+                    self.failed(&live, &lasting)
+                } else {
+                    looked
+                })
             }
             NodeGroupState::CreateFailed
             | NodeGroupState::DeleteFailed
@@ -484,4 +508,41 @@ fn words(labels: &BTreeMap<String, String>) -> String {
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     pairs.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use pipectl_config::{ExistingVpc, NatMode};
+
+    use super::*;
+
+    #[test]
+    fn other_subnets_are_another_make() {
+        let (group, own) = (Config::standard(), Network::default());
+        let public = Network {
+            nat: NatMode::None,
+            ..own.clone()
+        };
+        let brought = |subnets: &[&str]| Network {
+            existing_vpc: Some(ExistingVpc {
+                id: "vpc-0a".to_owned(),
+                private_subnets: subnets.iter().map(|id| (*id).to_owned()).collect(),
+                public_subnets: Vec::new(),
+            }),
+            ..own.clone()
+        };
+        let digest = |network: &Network| make_digest(&group, network);
+        assert_ne!(
+            digest(&own),
+            digest(&public),
+            "nodes move to the other side"
+        );
+        assert_ne!(digest(&brought(&["a", "b"])), digest(&brought(&["a", "c"])));
+        assert_eq!(digest(&brought(&["a", "b"])), digest(&brought(&["b", "a"])));
+        let per_zone = Network {
+            nat: NatMode::PerZone,
+            ..own.clone()
+        };
+        assert_eq!(digest(&own), digest(&per_zone), "they stay where they are");
+    }
 }

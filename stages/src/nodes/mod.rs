@@ -65,9 +65,9 @@ pub fn steps(loaded: &Arc<Loaded>, options: &CloudOptions) -> Vec<Arc<dyn Step>>
         .ready_within(bound, 0);
     let mut table = vec![CloudStep::step(role_row, pace.poll(3), role_resource)];
 
+    // Not the way in: only the look at the joined nodes goes through it, and that waits by itself.
     let mut needs = vec![
         Need::ready(cluster::steps::control_plane()),
-        Need::ready(cluster::steps::entrance()),
         Need::ready(role()),
     ];
     needs.extend(network::for_nodes(&spec.network));

@@ -3,13 +3,14 @@
 //! Rows stand in an order that never names a need before its step, so a cycle cannot be written; what runs when follows
 //! from the needs alone.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use pipectl_config::Loaded;
 use serde_json::Value;
 
 use crate::{
     account, addons,
+    blocks::after::After,
     cloud::CloudOptions,
     cluster, environment,
     inventory::Inventory,
@@ -61,29 +62,40 @@ pub fn up(loaded: &Loaded) -> Vec<Arc<dyn Step>> {
 #[must_use]
 pub fn up_with(loaded: &Loaded, options: UpOptions) -> Vec<Arc<dyn Step>> {
     let loaded = &Arc::new(loaded.clone());
-    platform(loaded, options, environment::steps())
+    platform(loaded, options, environment::steps(), Duration::ZERO)
 }
 
 /// The steps that make a pipeline on AWS: its network, its EKS cluster, and the platform in it.
 #[must_use]
 pub fn up_on_aws(loaded: &Loaded, options: UpOptions, cloud: &CloudOptions) -> Vec<Arc<dyn Step>> {
     let loaded = &Arc::new(loaded.clone());
-    platform(loaded, options, on_aws::before_platform(loaded, cloud))
+    // What is applied as soon as the API server answers waits for nodes that boot.
+    let nodes = loaded.pipeline.spec.timeouts.node_groups.duration();
+    let before = on_aws::before_platform(loaded, cloud);
+    platform(loaded, options, before, cloud.pace.bound(nodes))
 }
 
-/// The platform's steps after those that come before it.
+/// The platform's steps after those that come before it, their waits bounded by so much more than by themselves.
 fn platform(
     loaded: &Arc<Loaded>,
     options: UpOptions,
     before: Vec<Arc<dyn Step>>,
+    longer: Duration,
 ) -> Vec<Arc<dyn Step>> {
     let mut steps = before;
-    steps.extend(namespaces::steps(loaded));
-    steps.extend(strimzi::steps(loaded));
-    steps.extend(kafka::steps(loaded));
-    steps.extend(spark_operator::steps(loaded));
-    steps.extend(workloads::steps(loaded));
-    steps.extend(spark_application::steps(loaded));
+    let mut inside = namespaces::steps(loaded);
+    inside.extend(strimzi::steps(loaded));
+    inside.extend(kafka::steps(loaded));
+    inside.extend(spark_operator::steps(loaded));
+    inside.extend(workloads::steps(loaded));
+    inside.extend(spark_application::steps(loaded));
+    if longer > Duration::ZERO {
+        inside = inside
+            .into_iter()
+            .map(|step| After::longer(step, longer))
+            .collect();
+    }
+    steps.extend(inside);
 
     let everything: Vec<Need> = steps
         .iter()

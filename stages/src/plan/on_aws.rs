@@ -27,6 +27,7 @@ pub(super) fn before_platform(loaded: &Arc<Loaded>, options: &CloudOptions) -> V
     steps.extend(cluster::steps(loaded, options));
     steps.extend(addons::steps(loaded, options));
     steps.extend(nodes::steps(loaded, options));
+    steps.extend(network::steps_after_nodes(loaded, options));
     // Everything inside the cluster waits for the environment's identity there, and that for the way in.
     let entered = || vec![Need::ready(cluster::steps::entrance())];
     let inside = environment::steps().into_iter();

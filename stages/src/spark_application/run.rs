@@ -341,7 +341,7 @@ impl Step for Run {
                 )
             }
             health => {
-                let patience = pods::patience(cx, [live.as_ref()]);
+                let patience = pods::patience(cx, [live.as_ref()]).await?;
                 pods::explain(cx, health, &self.app.namespace, patience, |pod| {
                     let phase = pod["status"]["phase"].as_str();
                     pod["metadata"]["labels"][APP_LABEL] == self.app.name.as_str()

@@ -1,5 +1,6 @@
 //! The whole pipeline on the cluster in memory: up, again, changed, down, again.
 
+mod aws;
 mod down;
 mod obsolete;
 mod render;
