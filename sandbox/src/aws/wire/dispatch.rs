@@ -11,7 +11,7 @@ use super::authenticate::{Denial, authenticate, denied};
 use super::error::ApiError;
 use super::params::Params;
 use super::query;
-use super::render::{Reply, failure, success};
+use super::render::{Reply, failure, rest_xml_failure, success};
 use super::sigv4::Claim;
 use crate::aws::cloud::Cloud;
 use crate::aws::service::{Action, Protocol, Service};
@@ -47,7 +47,12 @@ pub(crate) async fn answer(cloud: &Cloud, parts: &Parts, body: &Bytes) -> Answer
             None => "a service for a request without a signature".to_owned(),
         };
         let error = ApiError::not_simulated(what);
-        return Answer::Reply(failure(guessed(parts), None, &request_id, &error));
+        return Answer::Reply(match claim {
+            Some(claim) if REST_XML.contains(&claim.service.as_str()) => {
+                rest_xml_failure(&request_id, &error)
+            }
+            _ => failure(guessed(parts), None, &request_id, &error),
+        });
     };
     let agent = agent(parts);
     let refuse = |action: &str, mutating: bool, error: &ApiError| {
@@ -159,6 +164,9 @@ fn act(
     scene.view = now.before(stale);
     (call.action.handler)(&mut scene, params)
 }
+
+/// Services that are not simulated and whose clients read errors in an XML of their own.
+const REST_XML: [&str; 3] = ["s3", "route53", "cloudfront"];
 
 /// What every request of the form protocols carries.
 const ENVELOPE: [&str; 3] = ["Action", "Version", "DryRun"];

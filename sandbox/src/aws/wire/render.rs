@@ -100,6 +100,21 @@ pub(crate) fn failure(
     reply
 }
 
+/// The same for REST-XML: Amazon S3 API reference, "REST error responses". No simulated service speaks it.
+pub(crate) fn rest_xml_failure(request_id: &str, error: &ApiError) -> Reply {
+    let mut text = format!("{DECLARATION}<Error>");
+    for (name, value) in [
+        ("Code", error.code_for(None).as_ref()),
+        ("Message", error.message.as_str()),
+        ("RequestId", request_id),
+    ] {
+        element(&mut text, name, &value.into(), "member");
+    }
+    text.push_str("</Error>");
+    let protocol = Protocol::Query { xmlns: "" };
+    whole(protocol, error.status, request_id, text)
+}
+
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
 fn whole(protocol: Protocol, status: StatusCode, request_id: &str, text: String) -> Reply {
