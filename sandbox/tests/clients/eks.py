@@ -1,58 +1,30 @@
-"""Drives a sandbox's EKS with boto3 and plain HTTPS; every expectation is an assertion. The first argument is the phase."""
+"""A sandbox's EKS with real control planes: made with boto3, entered over HTTPS with tokens of the AWS CLI. Arguments: phases."""
 
 import base64
 import json
 import os
+import shutil
 import ssl
+import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
 import boto3
-from botocore.signers import RequestSigner
+from common import cluster, cluster_role, drop_role, network, node_role, refused, until, wait
 
 ec2, iam, eks, logs = (boto3.client(name) for name in ("ec2", "iam", "eks", "logs"))
 NAMES = {"clusterName": "demo", "nodegroupName": "workers"}
+AWS = shutil.which("aws", path=os.path.dirname(sys.executable))
 
 
-def until(what, ask, attempts=400):
-    """Asks until the answer is true, in a bounded number of attempts."""
-    for _ in range(attempts):
-        answer = ask()
-        if answer:
-            return answer
-        time.sleep(0.1)
-    raise AssertionError(f"never: {what}")
-
-
-def refused(code, call, **parameters):
-    try:
-        call(**parameters)
-    except Exception as error:
-        assert error.response["Error"]["Code"] == code, error
-        return
-    raise AssertionError(f"{call} was not refused with {code}")
-
-
-def token(cluster):
-    """As `aws eks get-token` makes it."""
-    session = boto3.session.Session()
-    service = session.client("sts").meta.service_model.service_id
-    signer = RequestSigner(
-        service, session.region_name, "sts", "v4", session.get_credentials(), session.events
-    )
-    request = {
-        "method": "GET",
-        "url": os.environ["AWS_ENDPOINT_URL"] + "/?Action=GetCallerIdentity&Version=2011-06-15",
-        "body": {},
-        "headers": {"x-k8s-aws-id": cluster},
-        "context": {},
-    }
-    url = signer.generate_presigned_url(
-        request, region_name=session.region_name, expires_in=60, operation_name=""
-    )
-    return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+def token(cluster, known={}):
+    """What kubectl gets from the AWS CLI, kept as kubectl keeps it."""
+    if cluster not in known:
+        words = [AWS, "eks", "get-token", "--cluster-name", cluster, "--output", "json"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+        known[cluster] = json.loads(done.stdout)["status"]["token"]
+    return known[cluster]
 
 
 class Kubernetes:
@@ -84,55 +56,19 @@ class Kubernetes:
         assert status == 201, reply
 
 
-def network():
-    vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
-    of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
-    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-    tables = until("a route table", lambda: ec2.describe_route_tables(Filters=of_vpc)["RouteTables"])
-    table = tables[0]["RouteTableId"]
-    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
-    subnets = []
-    for index, zone in enumerate(("us-west-2a", "us-west-2b")):
-        new = ec2.create_subnet(
-            VpcId=vpc, CidrBlock=f"10.20.{index}.0/24", AvailabilityZone=zone
-        )
-        subnets.append(new["Subnet"]["SubnetId"])
-        ec2.get_waiter("subnet_available").wait(SubnetIds=subnets[-1:])
-        ec2.modify_subnet_attribute(SubnetId=subnets[-1], MapPublicIpOnLaunch={"Value": True})
-    return vpc, gateway, subnets
-
-
-def role(name, service, policies):
-    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
-    for policy in policies:
-        iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
-    return arn
-
-
 def up():
-    _, _, subnets = network()
-    own = role("cluster", "eks.amazonaws.com", ["AmazonEKSClusterPolicy"])
-    workers = ["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryReadOnly"]
-    nodes = role("workers", "ec2.amazonaws.com", workers)
-
-    def create():
-        try:
-            return eks.create_cluster(
-                name="demo",
-                roleArn=own,
-                resourcesVpcConfig={"subnetIds": subnets},
-                accessConfig={"authenticationMode": "API"},
-                bootstrapSelfManagedAddons=False,
-                logging={"clusterLogging": [{"types": ["api"], "enabled": True}]},
-            )
-        except eks.exceptions.InvalidParameterException:
-            return None  # The role is not known to EKS yet.
-
-    until("the cluster is accepted", create)
-    eks.get_waiter("cluster_active").wait(name="demo", WaiterConfig={"Delay": 1})
+    _, _, _, subnets = network(ec2)
+    own, nodes = cluster_role(iam), node_role(iam)
+    cluster(
+        eks,
+        "demo",
+        own,
+        subnets,
+        accessConfig={"authenticationMode": "API"},
+        bootstrapSelfManagedAddons=False,
+        logging={"clusterLogging": [{"types": ["api"], "enabled": True}]},
+    )
+    wait(eks, "cluster_active", name="demo")
     for addon in ("vpc-cni", "coredns"):
         eks.create_addon(clusterName="demo", addonName=addon)
     tags = json.dumps({"controller": {"extraVolumeTags": {"env": "demo"}}})
@@ -146,10 +82,9 @@ def up():
         labels={"team": "x"},
         taints=[{"key": "only", "value": "x", "effect": "PREFER_NO_SCHEDULE"}],
     )
-    eks.get_waiter("nodegroup_active").wait(**NAMES, WaiterConfig={"Delay": 1})
+    wait(eks, "nodegroup_active", **NAMES)
     for addon in ("coredns", "aws-ebs-csi-driver"):
-        named = {"clusterName": "demo", "addonName": addon}
-        eks.get_waiter("addon_active").wait(**named, WaiterConfig={"Delay": 1})
+        wait(eks, "addon_active", clusterName="demo", addonName=addon)
 
 
 def entered():
@@ -230,13 +165,13 @@ def down():
     until("one node", lambda: len(kubernetes.items("/api/v1/nodes")) == 1)
     refused("ResourceInUseException", eks.delete_cluster, name="demo")
     eks.delete_nodegroup(**NAMES)
-    eks.get_waiter("nodegroup_deleted").wait(**NAMES, WaiterConfig={"Delay": 1})
+    wait(eks, "nodegroup_deleted", **NAMES)
     until("no node", lambda: not kubernetes.items("/api/v1/nodes"))
     subnets = eks.describe_cluster(name="demo")["cluster"]["resourcesVpcConfig"]["subnetIds"]
     vpc = eks.describe_cluster(name="demo")["cluster"]["resourcesVpcConfig"]["vpcId"]
     refused("DependencyViolation", ec2.delete_subnet, SubnetId=subnets[0])
     eks.delete_cluster(name="demo")
-    eks.get_waiter("cluster_deleted").wait(name="demo", WaiterConfig={"Delay": 1})
+    wait(eks, "cluster_deleted", name="demo")
 
     def unreachable():
         try:
@@ -255,9 +190,7 @@ def down():
         ec2.delete_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"])
     ec2.delete_vpc(VpcId=vpc)
     for name in ("cluster", "workers"):
-        for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
-        iam.delete_role(RoleName=name)
+        drop_role(iam, name)
 
 
 for phase in sys.argv[1:]:
