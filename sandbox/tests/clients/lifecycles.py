@@ -90,11 +90,17 @@ def clusters():
     group = {"clusterName": "demo", "nodegroupName": "workers"}
     scaling = {"minSize": 1, "maxSize": 3, "desiredSize": 2}
     create = {"subnets": subnets, "nodeRole": nodes, "scalingConfig": scaling, "instanceTypes": ["m6i.large"]}
-    for addon in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent", "coredns", "aws-ebs-csi-driver"):
-        made = eks.create_addon(clusterName="demo", addonName=addon)["addon"]
-        assert made["status"] == "CREATING", made
+
+    def install(*addons):
+        for addon in addons:
+            made = eks.create_addon(clusterName="demo", addonName=addon)["addon"]
+            assert made["status"] == "CREATING", made
+
+    install("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
     eks.create_nodegroup(**group, **create)
     wait(eks, "nodegroup_active", **group)
+    # Before there are nodes these would soon be called degraded.
+    install("coredns", "aws-ebs-csi-driver")
     for addon in ("vpc-cni", "coredns", "aws-ebs-csi-driver"):
         wait(eks, "addon_active", clusterName="demo", addonName=addon)
 
