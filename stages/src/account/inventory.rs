@@ -92,15 +92,25 @@ pub(super) async fn take(cx: &StepContext, keep_data: bool) -> Inventory {
             Vpcs::default()
         }
     };
+    let (of_ec2, inside, of_ebs, of_elb, of_eks, of_iam, of_kms, tagged) = futures::join!(
+        pieces(cx),
+        dwellers(cx, &vpcs),
+        volumes(cx, keep_data),
+        balancers(cx, &vpcs),
+        clusters(cx),
+        identities(cx),
+        keys_and_logs(cx),
+        others(cx),
+    );
     let sections: [(&str, Result<Vec<Seen>, StepError>); 8] = [
-        ("EC2", pieces(cx).await),
-        ("EC2 in the VPC", dwellers(cx, &vpcs).await),
-        ("EBS", volumes(cx, keep_data).await),
-        ("ELB", balancers(cx, &vpcs).await),
-        ("EKS", clusters(cx).await),
-        ("IAM", identities(cx).await),
-        ("KMS and Logs", keys_and_logs(cx).await),
-        ("tags", others(cx).await),
+        ("EC2", of_ec2),
+        ("EC2 in the VPC", inside),
+        ("EBS", of_ebs),
+        ("ELB", of_elb),
+        ("EKS", of_eks),
+        ("IAM", of_iam),
+        ("KMS and Logs", of_kms),
+        ("tags", tagged),
     ];
     for (name, section) in sections {
         inventory.over.push(name.to_owned());

@@ -1,7 +1,11 @@
 //! What can be found out before the first effect is found out before it: whose account and region this is, how long the
 //! credentials last, what is on offer, and whether the quotas leave room.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -37,9 +41,12 @@ pub(super) struct Preflight {
     row: Row,
     loaded: Arc<Loaded>,
     pace: Pace,
+    /// What the observation right before an `ensure` found, so that it need not look again.
+    seen: Mutex<Option<Found>>,
 }
 
 /// What the look found.
+#[derive(Clone)]
 struct Found {
     caller: Caller,
     zones: Vec<String>,
@@ -51,7 +58,12 @@ impl Preflight {
             row,
             loaded: loaded.clone(),
             pace,
+            seen: Mutex::new(None),
         })
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Option<Found>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look(&self, cx: &StepContext) -> Result<Found, StepError> {
@@ -61,33 +73,39 @@ impl Preflight {
         self.place(cx, &caller)?;
 
         let name = names::cluster(&self.loaded, &cx.environment);
-        let cluster = cloud.clusters.find(&name).await.map_err(failed)?;
-        let ours = self.whose(cx, &name, cluster.as_ref())?;
-        self.lifetime(&caller, ours)?;
-
-        let groups = &self.loaded.pipeline.spec.node_groups;
-        let types: BTreeSet<String> = groups
+        let spec = &self.loaded.pipeline.spec;
+        let types: BTreeSet<String> = spec
+            .node_groups
             .iter()
             .flat_map(|group| group.instance_types.iter().cloned())
             .collect();
         let types: Vec<String> = types.into_iter().collect();
-        let offered = cloud.account.instance_types(&types).await.map_err(failed)?;
+        let own_vpc = spec.network.existing_vpc.is_none();
+        let zones = async {
+            if own_vpc {
+                cloud.account.zones().await
+            } else {
+                Ok(Vec::new())
+            }
+        };
+        let (cluster, offered, zones) = futures::join!(
+            cloud.clusters.find(&name),
+            cloud.account.instance_types(&types),
+            zones
+        );
+        let ours = self.whose(cx, &name, cluster.map_err(failed)?.as_ref())?;
+        self.lifetime(&caller, ours)?;
+        let offered = offered.map_err(failed)?;
         self.instance_types(&offered)?;
-
-        let spec = &self.loaded.pipeline.spec;
         let zones = match &spec.network.existing_vpc {
             Some(vpc) => {
                 network::existing::check(cloud, vpc).await?;
                 Vec::new()
             }
-            None => {
-                let zones = cloud.account.zones().await.map_err(failed)?;
-                self.zones(cx, &zones, &offered).await?
-            }
+            None => self.zones(cx, &zones.map_err(failed)?, &offered).await?,
         };
         if !ours {
-            self.versions(cx).await?;
-            limits::check(cx, &self.loaded, &offered).await?;
+            futures::try_join!(self.versions(cx), limits::check(cx, &self.loaded, &offered))?;
         }
         Ok(Found { caller, zones })
     }
@@ -405,8 +423,10 @@ impl Step for Preflight {
     }
 
     async fn observe(&self, cx: &StepContext) -> Result<Observation, StepError> {
+        self.seen().take();
         let found = self.look(cx).await?;
         let now = facts(&found);
+        *self.seen() = Some(found.clone());
         // Another caller of the same account may go on with the environment; the rest cannot differ here.
         let same = cx
             .recorded()
@@ -426,7 +446,11 @@ impl Step for Preflight {
     }
 
     async fn ensure(&self, cx: &StepContext, observed: &Observation) -> Result<Outcome, StepError> {
-        let found = self.look(cx).await?;
+        let just_seen = self.seen().take();
+        let found = match just_seen {
+            Some(found) => found,
+            None => self.look(cx).await?,
+        };
         let change = if let Observation::Partial(_) = observed {
             cx.intent(json!({"caller": found.caller.principal})).await?;
             Change::Updated

@@ -25,7 +25,7 @@ pub use removal::{CloudRemoval, Remnant, Removed, Unwanted};
 pub use resource::{CloudStep, Look, Resource};
 
 /// Code of "something that an earlier step makes is not known yet".
-pub(crate) const NOT_KNOWN: &str = "CLD002";
+pub const NOT_KNOWN: &str = "CLD002";
 
 /// What the stages on AWS are told besides the pipeline.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,7 +1,11 @@
 //! A step that makes one resource in the account. A stage says how the resource is found, made and mended; the block
 //! keeps the order: look, intent, effect, again until it is as wanted.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -139,10 +143,18 @@ pub trait Resource: Send + Sync + 'static {
 }
 
 /// A step that makes one resource.
-pub struct CloudStep<R> {
+pub struct CloudStep<R: Resource> {
     row: Row,
     poll: Duration,
     resource: R,
+    /// What the observation right before an `ensure` saw, so that it need not look again.
+    seen: Mutex<Option<Seen<R::Live>>>,
+}
+
+/// What one look saw, and how what is there differs from what is wanted.
+struct Seen<L> {
+    look: Look<L>,
+    differences: Vec<Difference>,
 }
 
 impl<R: Resource> CloudStep<R> {
@@ -153,7 +165,21 @@ impl<R: Resource> CloudStep<R> {
             row,
             poll,
             resource,
+            seen: Mutex::new(None),
         })
+    }
+
+    async fn see(&self, cx: &StepContext) -> Result<Seen<R::Live>, StepError> {
+        let look = self.look(cx).await?;
+        let differences = match &look {
+            Look::There { live, .. } => self.resource.differences(cx, live).await?,
+            Look::Absent { .. } | Look::Foreign(_) => Vec::new(),
+        };
+        Ok(Seen { look, differences })
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Option<Seen<R::Live>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look(&self, cx: &StepContext) -> Result<Look<R::Live>, StepError> {
@@ -257,12 +283,14 @@ impl<R: Resource> Step for CloudStep<R> {
     }
 
     async fn observe(&self, cx: &StepContext) -> Result<Observation, StepError> {
-        Ok(match self.look(cx).await? {
+        self.seen().take();
+        let seen = self.see(cx).await?;
+        let observation = match &seen.look {
             Look::Absent { .. } => Observation::Absent,
-            Look::Foreign(words) => Observation::Foreign(words),
-            Look::There { live, extras } => {
-                let mut differences = self.resource.differences(cx, &live).await?;
-                differences.extend(extras.into_iter().map(|extra| Difference {
+            Look::Foreign(words) => Observation::Foreign(words.clone()),
+            Look::There { extras, .. } => {
+                let mut differences = seen.differences.clone();
+                differences.extend(extras.iter().map(|extra| Difference {
                     resource: format!("{extra}, a repetition of {}", self.row.title),
                     field: None,
                     live: Some("present".to_owned()),
@@ -275,16 +303,25 @@ impl<R: Resource> Step for CloudStep<R> {
                     Observation::Partial(differences)
                 }
             }
-        })
+        };
+        *self.seen() = Some(seen);
+        Ok(observation)
     }
 
     async fn ensure(&self, cx: &StepContext, _: &Observation) -> Result<Outcome, StepError> {
-        let (mut change, mut live) = match self.look(cx).await? {
+        let just_seen = self.seen().take();
+        let seen = match just_seen {
+            Some(seen) => seen,
+            None => self.see(cx).await?,
+        };
+        let (mut change, mut live, differences) = match seen.look {
             Look::Foreign(words) => return Err(self.foreign(words)),
             Look::Absent { attempt, replaces } => {
                 let (change, live) = self.create(cx, attempt).await?;
+                let differences = self.resource.differences(cx, &live).await?;
                 let replaced = replaces.is_some() && change == Change::Created;
-                (if replaced { Change::Replaced } else { change }, live)
+                let change = if replaced { Change::Replaced } else { change };
+                (change, live, differences)
             }
             Look::There { live, extras } => {
                 let mut change = match cx.recorded() {
@@ -298,10 +335,9 @@ impl<R: Resource> Step for CloudStep<R> {
                     }
                     change = Change::Updated;
                 }
-                (change, live)
+                (change, live, seen.differences)
             }
         };
-        let differences = self.resource.differences(cx, &live).await?;
         if !differences.is_empty() {
             cx.intent(json!({"changes": differences})).await?;
             live = match change {
