@@ -17,3 +17,11 @@ pub(crate) fn tags<'a>(
         .filter_map(|(key, value)| Some((key?.to_owned(), value.unwrap_or_default().to_owned())))
         .collect()
 }
+
+/// The numbers in a version, for its place among others: `v1.20.4-eksbuild.2` is 1, 20, 4, 2.
+pub(crate) fn numbers(version: &str) -> Vec<u64> {
+    version
+        .split(|letter: char| !letter.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect()
+}

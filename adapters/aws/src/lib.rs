@@ -25,9 +25,11 @@ mod node_groups;
 mod options;
 mod tagged;
 mod token;
+mod updates;
 
 pub use call::{CallBounds, EffectDeadline};
 pub use client::Aws;
 pub use codes::CODES;
 pub use connect::connect;
 pub use options::{AwsOptions, OwnEndpoint};
+pub use token::ClusterToken;
