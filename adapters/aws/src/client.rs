@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use aws_config::SdkConfig;
 use aws_sdk_sts::config::retry::{RetryPartition, TokenBucket};
+use pipectl_stages::ports::{cloud::Cloud, entrance::EntranceApi};
 
 use crate::{
     call::{EffectDeadline, Fence},
@@ -38,7 +39,6 @@ struct Inner {
 /// One accessor per service. Each client has the fence in front of every attempt and shares the budget of repetitions.
 macro_rules! clients {
     ($($name:ident: $sdk:ident),+ $(,)?) => {
-        #[expect(dead_code, reason = "goes when the last port stands")]
         impl Aws {
             $(
                 pub(crate) fn $name(&self) -> &$sdk::Client {
@@ -120,6 +120,28 @@ impl Aws {
     /// Credentials, HTTP client and endpoint, for what signs by itself.
     pub(crate) fn config(&self) -> &SdkConfig {
         &self.inner.config
+    }
+
+    /// Every port of the account, with the entrance to its clusters.
+    #[must_use]
+    pub fn cloud(&self, entrance: Arc<dyn EntranceApi>) -> Cloud {
+        let own = Arc::new(self.clone());
+        Cloud {
+            account: own.clone(),
+            anchors: own.clone(),
+            network: own.clone(),
+            compute: own.clone(),
+            balancers: own.clone(),
+            clusters: own.clone(),
+            node_groups: own.clone(),
+            addons: own.clone(),
+            access: own.clone(),
+            identity: own.clone(),
+            keys: own.clone(),
+            logs: own.clone(),
+            tagged: own,
+            entrance,
+        }
     }
 
     /// From now on, no attempt of a changing call is sent when this deadline is not ahead; such a call ends as `Cancelled`.
