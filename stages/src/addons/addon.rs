@@ -189,7 +189,7 @@ impl Resource for AddonResource {
             &format!("create {attempt}"),
         );
         let mut spec = self.spec(cx, version, token).await?;
-        spec.tags = tags::stamped(spec.tags, attempt);
+        spec.tags = tags::numbered(spec.tags, attempt);
         Ok(cloud(cx)?.addons.create(&spec).await)
     }
 
@@ -352,7 +352,7 @@ impl AddonResource {
         }
         let token = names::change_token(&cx.environment, &cx.step, &cx.run, "anew");
         let mut spec = self.spec(cx, version, token).await?;
-        spec.tags = tags::stamped(spec.tags, 2);
+        spec.tags = tags::numbered(spec.tags, 2);
         cloud.addons.create(&spec).await.map_err(failed)
     }
 }

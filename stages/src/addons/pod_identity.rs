@@ -69,7 +69,7 @@ impl Resource for EbsIdentity {
             namespace: NAMESPACE.to_owned(),
             service_account: SERVICE_ACCOUNT.to_owned(),
             role: known(cx, &ebs_role(), "arn")?,
-            tags: tags::stamped(self.tags(cx), attempt),
+            tags: tags::numbered(self.tags(cx), attempt),
             token: names::change_token(&cx.environment, &cx.step, &cx.run, "associate"),
         };
         Ok(cloud(cx)?.access.associate(&spec).await)

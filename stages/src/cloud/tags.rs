@@ -36,10 +36,18 @@ pub fn wanted(cx: &StepContext, name: &str, pipeline: &Tags) -> Tags {
     tags
 }
 
-/// The same tags with what only the making call says.
+/// The same tags with the number of the attempt. What is made under a client token gets no more than this: a call that
+/// is repeated with its token must say what the first one said (EC2 developer guide, ensuring idempotency).
 #[must_use]
-pub fn stamped(mut tags: Tags, attempt: u32) -> Tags {
+pub fn numbered(mut tags: Tags, attempt: u32) -> Tags {
     tags.insert(ATTEMPT_TAG.to_owned(), attempt.to_string());
+    tags
+}
+
+/// The same tags with the number of the attempt and the time, for what is made without a client token.
+#[must_use]
+pub fn stamped(tags: Tags, attempt: u32) -> Tags {
+    let mut tags = numbered(tags, attempt);
     let made = Timestamp::now();
     tags.insert(MADE_TAG.to_owned(), made.to_string());
     tags

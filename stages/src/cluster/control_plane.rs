@@ -125,7 +125,7 @@ impl Resource for ControlPlane {
             endpoint: self.endpoint(),
             logging: self.logging(),
             encryption_key: self.key(cx)?,
-            tags: tags::stamped(self.tags(cx), attempt),
+            tags: tags::numbered(self.tags(cx), attempt),
             token: names::token(&cx.environment, &cx.step, attempt),
         };
         Ok(cloud(cx)?.clusters.create(&spec).await)

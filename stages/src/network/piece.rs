@@ -228,9 +228,14 @@ impl<W: Wants> Resource for PieceResource<W> {
         cx: &StepContext,
         attempt: u32,
     ) -> Result<Result<Piece, PortError>, StepError> {
+        let tags = if self.wants.kind().takes_token() {
+            tags::numbered(self.tags(cx), attempt)
+        } else {
+            tags::stamped(self.tags(cx), attempt)
+        };
         let new = NewPiece {
             spec: self.wants.spec(cx).await?,
-            tags: tags::stamped(self.tags(cx), attempt),
+            tags,
             token: names::token(&cx.environment, &cx.step, attempt),
         };
         let made = cloud(cx)?.network.create(&new).await;

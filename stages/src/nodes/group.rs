@@ -360,7 +360,7 @@ impl Resource for GroupResource {
             scaling: self.scaling(),
             labels: self.group.labels.clone(),
             taints: self.taints().into_iter().collect(),
-            tags: tags::stamped(self.tags(cx), attempt),
+            tags: tags::numbered(self.tags(cx), attempt),
             token: self.token(cx, attempt),
         };
         Ok(cloud(cx)?.node_groups.create(&spec).await)

@@ -47,6 +47,12 @@ impl PieceKind {
             Self::SecurityGroup => "security group",
         }
     }
+
+    /// Whether the call that makes one takes a client token (EC2 API, `ClientToken`).
+    #[must_use]
+    pub fn takes_token(self) -> bool {
+        matches!(self, Self::NatGateway | Self::RouteTable | Self::Endpoint)
+    }
 }
 
 /// A piece to be made.
