@@ -161,7 +161,8 @@ fn describe(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError
     for (name, group) in &scene.region.logs.groups {
         let fits = prefix.is_none_or(|prefix| name.starts_with(prefix))
             && pattern.is_none_or(|pattern| name.to_lowercase().contains(&pattern.to_lowercase()));
-        if !fits || !scene.listed(group.created) {
+        // At once: clients read right after they created, and give up when it isn't there (FIDELITY.md).
+        if !fits || !scene.there(group.created) {
             continue;
         }
         let arn = arn(scene, name);

@@ -47,6 +47,7 @@ pub(crate) const ACTIONS: &[Action] = &[
             "Tags",
             "Tier",
             "DataType",
+            "AllowedPattern",
         ],
         put,
     ),
@@ -133,6 +134,10 @@ fn put(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> {
         return Err(ApiError::not_simulated(
             "parameters of other tiers than Standard",
         ));
+    }
+    // Terraform always sends it, empty.
+    if params.text("AllowedPattern").is_some_and(|p| !p.is_empty()) {
+        return Err(ApiError::not_simulated("patterns that parameters obey"));
     }
     let kind = params.text("Type");
     if !matches!(kind, None | Some("String" | "StringList" | "SecureString")) {
@@ -230,7 +235,7 @@ fn get(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> {
     }
     let found = scene.region.ssm.parameters.get(name);
     let found = found
-        .filter(|one| scene.known(one.created))
+        .filter(|one| scene.there(one.created))
         .ok_or_else(|| absent(name))?;
     Ok(json!({ "Parameter": found.show(scene, name, decrypt(params)?) }))
 }
@@ -283,7 +288,7 @@ fn get_by_path(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiEr
     let all = scene.region.ssm.parameters.iter();
     let under = all.filter(|(name, one)| {
         let rest = name.strip_prefix(&start);
-        rest.is_some_and(|rest| recursive || !rest.contains('/')) && scene.listed(one.created)
+        rest.is_some_and(|rest| recursive || !rest.contains('/')) && scene.there(one.created)
     });
     let shown = under.map(|(name, one)| (name.clone(), one.show(scene, name, decrypt)));
     paged(params, 10, shown.collect())
@@ -293,7 +298,7 @@ fn describe(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError
     let filters = params.sections("ParameterFilters");
     let mut shown = Vec::new();
     for (name, one) in &scene.region.ssm.parameters {
-        let mut fits = scene.listed(one.created);
+        let mut fits = scene.there(one.created);
         for filter in &filters {
             let (key, values) = (filter.need("Key")?, filter.texts("Values"));
             let option = filter.text("Option");

@@ -156,6 +156,11 @@ impl Scene<'_> {
         made.after(self.core.clock.scaled(self.core.consistency.by_id)) <= self.view
     }
 
+    /// The same where a service's reads and lists see everything at once; only a planned stale read doesn't.
+    pub(crate) fn there(&self, made: Time) -> bool {
+        made <= self.view
+    }
+
     /// Whether something made at that moment is in lists yet.
     pub(crate) fn listed(&self, made: Time) -> bool {
         made.after(self.core.clock.scaled(self.core.consistency.by_filter)) <= self.view
