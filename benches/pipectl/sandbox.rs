@@ -132,7 +132,8 @@ impl Bench<'_> {
     fn run(&self, arguments: &[&str], counts: &mut Vec<Vec<Count>>) -> Result<Run, Problem> {
         self.runtime.block_on(self.sandbox.reset_counters())?;
         let place = if arguments[0] == "up" {
-            vec!["--sandbox=bench"]
+            // What happens inside a cluster is measured in the plain one.
+            vec!["--sandbox=bench", "--set", "provider=sandbox"]
         } else {
             Vec::new()
         };

@@ -2,8 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::session::pipeline::Choice;
+use crate::session::{
+    pipeline::Choice,
+    place::{Credentials, Place},
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pipectl_state::EnvironmentState;
 
 /// Stands a streaming-data platform up on Kubernetes, takes it down again, and proves it.
 #[derive(Debug, Parser)]
@@ -59,12 +63,14 @@ pub enum Command {
     Status(StatusArgs),
     /// Show what `up` would change; changes nothing.
     Plan(PlanArgs),
-    /// List the environments known on this machine.
+    /// List the environments known on this machine, or in an AWS account.
     List(ListArgs),
     /// Check a pipeline file; touches nothing else.
     Validate(ValidateArgs),
     /// Print the path of an environment's own kubeconfig.
     Kubeconfig(KubeconfigArgs),
+    /// Print a token for an environment's EKS cluster, as kubeconfigs ask for it (`ExecCredential`).
+    Token(TokenArgs),
     /// Explain an error code.
     Explain(ExplainArgs),
     /// The complete example pipelines shipped with the program.
@@ -199,6 +205,9 @@ pub struct DownArgs {
     /// The context of `--kubeconfig`.
     #[arg(long, value_name = "NAME", requires = "kubeconfig")]
     pub context: Option<String>,
+    /// Which account and region.
+    #[command(flatten)]
+    pub aws: AwsArgs,
     /// Don't ask.
     #[arg(long, short)]
     pub yes: bool,
@@ -234,16 +243,56 @@ impl Which {
     }
 }
 
+/// Which AWS account and region, where it is not as recorded or nothing is recorded.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AwsArgs {
+    /// The AWS region that the environment lives in, even when its local record is lost.
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// The profile of the AWS configuration files to use [default: the last pipeline's, or the standard chain of credentials].
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The role to assume for all calls of AWS [default: the last pipeline's].
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+}
+
+impl AwsArgs {
+    /// The credentials that are named.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            profile: self.profile.clone(),
+            role_arn: self.role_arn.clone(),
+        }
+    }
+
+    /// The place that an environment's record says, reached with the credentials that are named.
+    #[must_use]
+    pub fn recorded(&self, state: &EnvironmentState) -> Option<Place> {
+        let mut place = Place::recorded(state)?;
+        if let Place::Eks(region) = &mut place {
+            region.credentials = self
+                .credentials()
+                .or(std::mem::take(&mut region.credentials));
+        }
+        Some(place)
+    }
+}
+
 /// `pipectl status`.
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
     /// Which environment.
     #[command(flatten)]
     pub which: Which,
+    /// Which account.
+    #[command(flatten)]
+    pub aws: AwsArgs,
     /// Print as text, JSON or YAML.
     #[arg(long, short, value_enum, default_value_t = DataFormat::Text)]
     pub output: DataFormat,
-    /// Only what is recorded; asks no cluster.
+    /// Only what is recorded; asks no cluster and no account.
     #[arg(long)]
     pub offline: bool,
     /// Exit with 1 unless everything is in place and ready.
@@ -268,6 +317,12 @@ pub enum DataFormat {
 /// `pipectl list`.
 #[derive(Debug, Clone, Args)]
 pub struct ListArgs {
+    /// List those of this sandbox's simulated AWS instead, by their records there.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default", value_name = "SANDBOX")]
+    pub sandbox: Option<String>,
+    /// List those of an AWS account instead, by their records there: which region and account.
+    #[command(flatten)]
+    pub aws: AwsArgs,
     /// Print as text, JSON or YAML.
     #[arg(long, short, value_enum, default_value_t = DataFormat::Text)]
     pub output: DataFormat,
@@ -287,6 +342,20 @@ pub struct KubeconfigArgs {
     /// Which environment.
     #[command(flatten)]
     pub which: Which,
+}
+
+/// `pipectl token`.
+#[derive(Debug, Clone, Args)]
+pub struct TokenArgs {
+    /// Which environment.
+    #[command(flatten)]
+    pub which: Which,
+    /// The profile of the AWS configuration files to use [default: the last pipeline's, or the standard chain of credentials].
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The role to assume [default: the last pipeline's].
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
 }
 
 /// `pipectl explain`.
@@ -355,9 +424,15 @@ pub enum SandboxCommand {
         /// Nodes to have, spread over the zones.
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100))]
         nodes: Option<u16>,
-        /// Port of the API endpoint [default: a free one].
+        /// Port of the plain cluster's API endpoint [default: a free one].
         #[arg(long)]
         api_port: Option<u16>,
+        /// How much faster than on AWS the simulated AWS's waiting times pass [default: 60].
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "FACTOR")]
+        time_scale: Option<u32>,
+        /// Without a plain cluster of its own: only the simulated AWS. One is added when something asks for it.
+        #[arg(long)]
+        no_cluster: bool,
         /// Serve the custom-resource definitions in this directory instead of the stand-ins' own.
         #[arg(long, value_name = "DIR")]
         crds: Option<PathBuf>,
@@ -383,7 +458,7 @@ pub enum SandboxCommand {
         #[command(flatten)]
         name: SandboxName,
     },
-    /// Print shell lines that point kubectl and helm at it: `eval "$(pipectl sandbox env)"`.
+    /// Print shell lines that point kubectl, helm and AWS tools at it: `eval "$(pipectl sandbox env)"`.
     Env {
         /// Which.
         #[command(flatten)]
@@ -400,7 +475,16 @@ pub enum SandboxCommand {
         #[arg(long, default_value_t = 200)]
         tail: usize,
     },
-    /// Show the Kubernetes calls of clients, counted at its endpoint.
+    /// Show everything that there is in the simulated AWS, in every account and region.
+    Inspect {
+        /// Which.
+        #[command(flatten)]
+        name: SandboxName,
+        /// Print as text (a line a resource), or the raw graph as JSON or YAML.
+        #[arg(long, short, value_enum, default_value_t = DataFormat::Text)]
+        output: DataFormat,
+    },
+    /// Show the calls of clients, counted at its endpoints: Kubernetes and AWS.
     Calls {
         /// Which.
         #[command(flatten)]
@@ -412,7 +496,7 @@ pub enum SandboxCommand {
         #[arg(long, short, value_enum, default_value_t = DataFormat::Text)]
         output: DataFormat,
     },
-    /// Show or change the faults that its endpoint injects.
+    /// Show or change the faults that its endpoints inject: Kubernetes and AWS.
     Faults {
         /// Which.
         #[command(flatten)]

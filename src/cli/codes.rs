@@ -15,17 +15,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "CLI004",
         "No environment is known here.",
-        "bring one up with `pipectl up`, or name one with --env and say where it is with --sandbox or --kubeconfig",
+        "bring one up with `pipectl up`, or name one with --env and say where it is with --sandbox, --region or --kubeconfig",
     ),
     (
         "CLI005",
         "`down` asks before it removes anything, and there is no terminal to ask on, or the answer was not the environment's name.",
         "give --yes",
-    ),
-    (
-        "CLI006",
-        "The provider of the pipeline file is not available in this version.",
-        "use `--sandbox`, or `provider: existing` with a kubeconfig and a context",
     ),
     (
         "CLI007",
@@ -34,7 +29,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "CLI008",
-        "The environment was brought up on another provider or sandbox than the one named now.",
+        "The environment was brought up on another provider, region, account or sandbox than the one named now.",
         "name the one it was brought up on, or give the new environment another name with --env",
     ),
     (
@@ -79,12 +74,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "CLI017",
-        "Several environments of that name have left things in this cluster, and their records are lost.",
-        "remove the objects of one of them by its label pipectl.dev/environment-uid, then run the command again",
+        "Several environments of that name have left things in this cluster or account, and their records are lost.",
+        "remove what carries one of the values of pipectl.dev/environment-uid (a label or a tag), then run the command again",
     ),
     (
         "CLI018",
-        "An environment of that name lives in the cluster, and nothing is recorded of it on this machine: it may be somebody else's.",
+        "An environment of that name lives in the cluster or account, and nothing is recorded of it on this machine: it may be somebody else's.",
         "choose another name with --env, or go on with it with --adopt",
     ),
     (
@@ -94,13 +89,28 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "CLI020",
-        "The record of an environment was to be dropped although its cluster is alive: what the environment made there would stay.",
+        "The record of an environment was to be dropped although it is alive: what the environment made there would stay.",
         "remove it with `pipectl down NAME`; or give --force",
+    ),
+    (
+        "CLI021",
+        "No pipeline was named, and the built-in blueprint would go to an AWS account, where it costs money.",
+        "try it on this machine with `pipectl up --sandbox`; or name a file, or the blueprint with --blueprint",
+    ),
+    (
+        "CLI022",
+        "A token was asked for an environment that does not live on AWS.",
+        "its kubeconfig works as it is; see `pipectl kubeconfig NAME`",
     ),
     (
         "FEN001",
         "The cluster that answers is not the one that the environment was brought up on: the UID of its kube-system namespace or its certificate authority is another. Nothing was changed.",
         "point pipectl at the right cluster; if the old one is gone for good, drop the record with `pipectl forget NAME`",
+    ),
+    (
+        "FEN002",
+        "The AWS credentials in use belong to another account than the environment's: the one that the pipeline file names, or the one that its first `up` pinned. Nothing was changed.",
+        "use credentials of that account: --profile or --role-arn, spec.provider.eks.profile in the file, or AWS_PROFILE",
     ),
 ];
 

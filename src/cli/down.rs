@@ -1,20 +1,15 @@
 //! `pipectl down`: takes an environment away and proves that nothing is left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use futures::{StreamExt, stream};
-use pipectl_stages::{
-    DownOptions, Environment as Owner,
-    inventory::{self, Inventory},
-    ports::objects::{ObjectApi, Selection},
-};
-use pipectl_state::{EnvironmentState, PlanSummary};
+use pipectl_stages::{Environment as Owner, inventory::Inventory};
+use pipectl_state::{Environment, EnvironmentState, PlanSummary};
 use uuid::Uuid;
 
 use super::{
     args::{DownArgs, Global},
     output::Output,
-    reach::{Start, reach},
+    reach::{self, Start, reach},
     run_report::{self, Reporting},
 };
 use crate::{
@@ -24,13 +19,10 @@ use crate::{
     session::{
         access::Access,
         environment::{self, Begun, state_failure},
-        place::{Entrance, Place},
+        place::{Entrance, Place, Region},
         standing,
     },
 };
-
-/// How many lists are under way at once when an environment is looked for by its labels.
-const LISTS_AT_ONCE: usize = 16;
 
 /// Runs it.
 ///
@@ -40,40 +32,23 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
     let environment = environment::meant(args.which.name().as_deref())?;
     let name = environment.name().to_owned();
     let recorded = environment::recorded(&environment)?;
-    let place = place(args, recorded.as_ref()).ok_or_else(|| environment::unknown(&name))?;
-    if let Some(state) = &recorded {
-        place.check(state.pins(), &name)?;
-    }
-    let access = reach(&place, &environment, Start::IfNeeded, output).await?;
-    access.fence(&place, recorded.as_ref()).await?;
-
-    let Some(uid) = uid(&access, &name, recorded.as_ref()).await? else {
-        return Err(Failure::problem(
-            Exit::BadInput,
-            "STA001",
-            "find",
-            format!("environment {name}"),
-            format!("nothing is recorded of it on this machine, and {place} holds no environment of that name"),
-        )
-        .hint("see `pipectl list`"));
-    };
+    let (access, uid) = find(args, &environment, recorded.as_ref(), output).await?;
+    let place = access.place.clone();
     let owner = Owner {
         name: name.clone(),
         uid: uid.to_string(),
     };
     let loaded = recorded.as_ref().and_then(standing::recorded_pipeline);
     let ports = access.ports(loaded.as_ref(), None)?;
-    let before = inventory::take(&ports, &owner, &BTreeSet::new(), args.keep_data).await;
+    let before = access
+        .inventory(&ports, &owner, recorded.as_ref(), args.keep_data)
+        .await;
     confirm(args, &owner, &before, &place, output)?;
 
     let waiting = environment::lease_options(move |words| output.note(words));
     let Begun { journal, lease, .. } =
-        environment::begin(&environment, &place, &access, uid, waiting).await?;
-    let options = DownOptions {
-        keep_data: args.keep_data,
-        before,
-    };
-    let graph = Graph::down(pipectl_stages::down(&options))
+        environment::begin(&environment, &access, uid, waiting).await?;
+    let graph = Graph::down(access.removals(args.keep_data, before))
         .map_err(|error| run_report::graph_failure(&error))?;
     let request = RunRequest {
         pipeline: PipelineInfo {
@@ -123,20 +98,95 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
     Ok(run_report::exit(&end.report))
 }
 
-/// Where the environment lives: as recorded, or else as the command line says.
-fn place(args: &DownArgs, recorded: Option<&EnvironmentState>) -> Option<Place> {
-    let named = match (&args.sandbox, &args.kubeconfig, &args.context) {
-        (Some(sandbox), ..) => Some(Place::Sandbox(sandbox.clone())),
-        (None, Some(kubeconfig), Some(context)) => Some(Place::Existing(Some(Entrance {
-            kubeconfig: kubeconfig.clone(),
-            context: Some(context.clone()),
-        }))),
-        _ => None,
+/// Goes to where the environment lives, and answers its UID: as recorded, or else as the records, labels and tags of the
+/// places tell that the command line means.
+async fn find(
+    args: &DownArgs,
+    environment: &Environment,
+    recorded: Option<&EnvironmentState>,
+    output: Output,
+) -> Result<(Access, Uuid), Failure> {
+    let name = environment.name();
+    let places = match recorded {
+        Some(state) => vec![recorded_place(args, state, name)?],
+        None => named_places(args, output).await?,
     };
-    named.or_else(|| Place::pinned(recorded?.pins()))
+    if places.is_empty() {
+        return Err(environment::unknown(name));
+    }
+    for place in &places {
+        let access = reach(place, environment, Start::IfNeeded, output).await?;
+        access.fence(recorded).await?;
+        if let Some(uid) = uid(&access, name, recorded).await? {
+            return Ok((access, uid));
+        }
+    }
+    let looked: Vec<String> = places.iter().map(ToString::to_string).collect();
+    let looked = looked.join(" and ");
+    Err(Failure::problem(
+        Exit::BadInput,
+        "STA001",
+        "find",
+        format!("environment {name}"),
+        format!("nothing is recorded of it on this machine, and there is no environment of that name in {looked}"),
+    )
+    .hint("see `pipectl list`; on AWS, name the region it lives in with --region"))
 }
 
-/// The environment's UID: as recorded, or else as the cluster's own records and labels tell.
+/// Where the record says that the environment lives, unless the command line names another place: then it is refused.
+fn recorded_place(args: &DownArgs, state: &EnvironmentState, name: &str) -> Result<Place, Failure> {
+    let recorded = args
+        .aws
+        .recorded(state)
+        .ok_or_else(|| environment::unknown(name))?;
+    let named = match (&recorded, &args.sandbox, &args.kubeconfig) {
+        (_, _, Some(kubeconfig)) => Place::Existing(Some(Entrance {
+            kubeconfig: kubeconfig.clone(),
+            context: args.context.clone(),
+        })),
+        (Place::Eks(region), sandbox, None) => {
+            let mut region = region.clone();
+            if let Some(named) = &args.aws.region {
+                region.region.clone_from(named);
+            }
+            if sandbox.is_some() {
+                region.sandbox.clone_from(sandbox);
+            }
+            Place::Eks(region)
+        }
+        (_, Some(sandbox), None) => Place::Sandbox(sandbox.clone()),
+        (_, None, None) => recorded,
+    };
+    named.check(state.pins(), name)?;
+    Ok(named)
+}
+
+/// The places that the command line means, in the order in which they are looked at. In a sandbox an environment lives in the
+/// simulated AWS or in the plain cluster.
+async fn named_places(args: &DownArgs, output: Output) -> Result<Vec<Place>, Failure> {
+    let region = |region: String| {
+        Place::Eks(Region {
+            region,
+            account: None,
+            sandbox: args.sandbox.clone(),
+            credentials: args.aws.credentials(),
+        })
+    };
+    Ok(match (&args.aws.region, &args.sandbox, &args.kubeconfig) {
+        (Some(name), ..) => vec![region(name.clone())],
+        (None, Some(sandbox), _) => {
+            let settings = reach::settings(sandbox, false, Start::IfNeeded, output).await?;
+            vec![region(settings.aws.region), Place::Sandbox(sandbox.clone())]
+        }
+        (None, None, Some(kubeconfig)) => vec![Place::Existing(Some(Entrance {
+            kubeconfig: kubeconfig.clone(),
+            context: args.context.clone(),
+        }))],
+        (None, None, None) => Vec::new(),
+    })
+}
+
+/// The environment's UID: as recorded, or else as its record there, or labels and tags tell.
 async fn uid(
     access: &Access,
     name: &str,
@@ -145,58 +195,22 @@ async fn uid(
     if let Some(uid) = recorded.and_then(EnvironmentState::uid) {
         return Ok(Some(uid));
     }
-    let objects: &dyn ObjectApi = access.kubernetes.as_ref();
-    let failed = |error| Failure::port(error, "look for", format!("environment {name}"));
-    if let Some(record) = pipectl_stages::environment::find(objects, name)
-        .await
-        .map_err(failed)?
-    {
-        return Ok(record.environment.uid.parse().ok());
+    if let Some(found) = access.find().await? {
+        return Ok(Some(found.uid));
     }
-    // Its record in the cluster goes last, so it is only missing when somebody removed it by hand.
-    let (kinds, mut unseen) = objects.all_served().await.map_err(failed)?;
-    let label = pipectl_stages::objects::ownership::ENVIRONMENT_LABEL;
-    let looks = kinds.into_iter().map(|served| async move {
-        let selection = Selection {
-            kind: served.kind,
-            namespace: None,
-            labels: Some(format!("{label}={name}")),
-        };
-        objects.list_metadata(&selection).await
-    });
-    let mut found = Vec::new();
-    let mut looks = stream::iter(looks).buffer_unordered(LISTS_AT_ONCE);
-    while let Some(look) = looks.next().await {
-        match look {
-            Ok(objects) => found.extend(objects),
-            Err(error) => unseen.push(error),
-        }
-    }
-    let uids: BTreeSet<String> = found
-        .iter()
-        .filter_map(|object| {
-            let labels = &object["metadata"]["labels"];
-            labels[pipectl_stages::objects::ownership::ENVIRONMENT_UID_LABEL]
-                .as_str()
-                .map(str::to_owned)
-        })
-        .collect();
-    let uids: Vec<String> = uids.into_iter().collect();
+    // Its record there goes last, so it is only missing when somebody removed it by hand.
+    let uids: Vec<String> = access.remains().await?.into_iter().collect();
     match uids.as_slice() {
-        // What could not be looked at may hold it: that is no proof that there is none.
-        [] => match unseen.into_iter().next() {
-            Some(error) => Err(failed(error)),
-            None => Ok(None),
-        },
+        [] => Ok(None),
         [uid] => Ok(uid.parse().ok()),
         several => Err(Failure::problem(
             Exit::Refused,
             "CLI017",
             "choose",
             format!("environment {name}"),
-            format!("several environments of that name have left things in this cluster: {}", several.join(", ")),
+            format!("several environments of that name have left things in {}: {}", access.place, several.join(", ")),
         )
-        .hint("their records were lost; remove the objects of one of them by its label pipectl.dev/environment-uid first")),
+        .hint("their records were lost; remove what carries one of these values of pipectl.dev/environment-uid first")),
     }
 }
 
@@ -237,6 +251,13 @@ fn refused(owner: &Owner, why: &str) -> Failure {
 
 /// What a person cares about most when it goes, in order: kind, one of it, several of it.
 const WEIGHTY: &[(&str, &str, &str)] = &[
+    ("EKS cluster", "EKS cluster", "EKS clusters"),
+    ("instance", "instance", "instances"),
+    ("volume", "volume", "volumes"),
+    ("load balancer", "load balancer", "load balancers"),
+    ("NAT gateway", "NAT gateway", "NAT gateways"),
+    ("VPC", "VPC", "VPCs"),
+    ("KMS key", "KMS key", "KMS keys"),
     ("Kafka", "Kafka cluster", "Kafka clusters"),
     ("KafkaTopic", "topic", "topics"),
     ("PersistentVolume", "volume", "volumes"),

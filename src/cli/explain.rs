@@ -22,6 +22,7 @@ pub fn all() -> BTreeMap<String, Entry> {
         .iter()
         .chain(pipectl_stages::CODES)
         .chain(crate::engine::CODES)
+        .chain(pipectl_aws::CODES)
         .copied()
         .chain(pipectl_adapters::codes());
     let mut entries: BTreeMap<String, Entry> = plain

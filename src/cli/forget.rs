@@ -19,9 +19,9 @@ pub async fn run(args: &ForgetArgs, output: Output) -> Result<Exit, Failure> {
         return Err(environment::unknown(&args.env));
     }
     if let Some(state) = environment::recorded(&environment)?
-        && let Some(place) = Place::pinned(state.pins())
+        && let Some(place) = Place::recorded(&state)
         && let Ok(access) = reach(&place, &environment, Start::Never, output).await
-        && access.fence(&place, Some(&state)).await.is_ok()
+        && access.is_alive(&state).await
         && !args.force
     {
         return Err(Failure::problem(
@@ -29,7 +29,7 @@ pub async fn run(args: &ForgetArgs, output: Output) -> Result<Exit, Failure> {
             "CLI020",
             "forget",
             format!("environment {}", args.env),
-            format!("its cluster ({place}) is alive, and what it made there would stay"),
+            format!("it is alive in {place}, and what it made there would stay"),
         )
         .hint(format!(
             "remove it: pipectl down {}; or forget it all the same: --force",

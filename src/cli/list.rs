@@ -1,4 +1,4 @@
-//! `pipectl list`: the environments known on this machine.
+//! `pipectl list`: the environments known on this machine, or those that an AWS account has records of.
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -8,10 +8,15 @@ use serde::Serialize;
 use super::{
     args::{DataFormat, ListArgs},
     output::Output,
+    reach::{self, Start},
 };
 use crate::{
     engine::span,
-    session::{environment, place::Place},
+    session::{
+        account::Account,
+        environment,
+        place::{Place, Region},
+    },
 };
 
 /// One environment in the list.
@@ -24,6 +29,9 @@ struct Row {
     place: Option<String>,
     age_seconds: Option<u64>,
     last_run: Option<String>,
+    /// Where its state is kept, as its record in the account says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
     /// Why its record cannot be read.
     error: Option<String>,
 }
@@ -31,22 +39,26 @@ struct Row {
 /// Runs it.
 ///
 /// # Errors
-/// When the state directory cannot be read.
-pub fn run(args: &ListArgs, output: Output) -> Result<Exit, Failure> {
-    let root = environment::root()?;
-    let known = pipectl_state::list_environments(&root)
-        .map_err(|error| environment::state_failure("list", "environments", &error))?;
-    let rows: Vec<Row> = known.iter().map(|entry| row(&entry.name)).collect();
+/// When the state directory or the account cannot be read.
+pub async fn run(args: &ListArgs, output: Output) -> Result<Exit, Failure> {
+    let rows: Vec<Row> = if args.sandbox.is_some() || args.aws.region.is_some() {
+        in_account(args, output).await?
+    } else {
+        let root = environment::root()?;
+        let known = pipectl_state::list_environments(&root)
+            .map_err(|error| environment::state_failure("list", "environments", &error))?;
+        known.iter().map(|entry| row(&entry.name)).collect()
+    };
     if args.output != DataFormat::Text {
         output.data(args.output, &rows);
         return Ok(Exit::Ok);
     }
     if rows.is_empty() {
-        output.note("no environments on this machine; bring one up with: pipectl up --sandbox");
+        output.note("no environments here; bring one up with: pipectl up --sandbox");
         return Ok(Exit::Ok);
     }
     output.line(format!(
-        "{:<20} {:<12} {:<20} {:<10} last run",
+        "{:<20} {:<12} {:<32} {:<10} last run",
         "name", "phase", "where", "age"
     ));
     for row in rows {
@@ -56,12 +68,12 @@ pub fn run(args: &ListArgs, output: Output) -> Result<Exit, Failure> {
             .age_seconds
             .map(|age| span(std::time::Duration::from_secs(age)));
         output.line(format!(
-            "{:<20} {:<12} {:<20} {:<10} {}",
+            "{:<20} {:<12} {:<32} {:<10} {}",
             row.name,
             or_dash(phase),
             or_dash(row.place),
             or_dash(age),
-            or_dash(row.last_run.or(row.error)),
+            or_dash(row.last_run.or(row.state).or(row.error)),
         ));
     }
     Ok(Exit::Ok)
@@ -98,8 +110,42 @@ fn row(name: &str) -> Row {
             .as_ref()
             .and_then(|state| state.runs.last())
             .map(|run| super::status::run_words(run, at_work)),
+        state: None,
         error,
     }
+}
+
+/// The environments that an account has records of.
+async fn in_account(args: &ListArgs, output: Output) -> Result<Vec<Row>, Failure> {
+    let settings = match &args.sandbox {
+        Some(name) => Some(reach::settings(name, false, Start::Never, output).await?),
+        None => None,
+    };
+    let simulated = settings.map(|settings| settings.aws);
+    let given = args.aws.region.clone();
+    let region = given.or_else(|| simulated.as_ref().map(|aws| aws.region.clone()));
+    let region = Region {
+        region: region.unwrap_or_default(),
+        account: None,
+        sandbox: args.sandbox.clone(),
+        credentials: args.aws.credentials(),
+    };
+    let account = Account::open(&region, simulated).await?;
+    let anchors = account.anchors().await?;
+    let now = jiff::Timestamp::now();
+    Ok(anchors
+        .into_iter()
+        .map(|anchor| Row {
+            name: anchor.name,
+            uid: Some(anchor.uid),
+            phase: None,
+            place: Some(account.region.to_string()),
+            age_seconds: u64::try_from(now.duration_since(anchor.created).as_secs()).ok(),
+            last_run: None,
+            state: anchor.state_url,
+            error: None,
+        })
+        .collect())
 }
 
 /// A phase of life in words.

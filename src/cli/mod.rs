@@ -16,6 +16,7 @@ pub mod reference;
 mod run_report;
 pub mod sandbox;
 mod status;
+mod token;
 mod up;
 mod validate;
 
@@ -86,9 +87,10 @@ async fn dispatch(command: Command, global: &Global, output: Output) -> Result<E
         Command::Down(args) => down::run(&args, global, output).await,
         Command::Status(args) => status::run(&args, output).await,
         Command::Plan(args) => plan::run(&args, output).await,
-        Command::List(args) => list::run(&args, output),
+        Command::List(args) => list::run(&args, output).await,
         Command::Validate(args) => validate::run(&args, output),
         Command::Kubeconfig(args) => kubeconfig::run(&args, output),
+        Command::Token(args) => token::run(&args, output).await,
         Command::Explain(args) => explain::run(&args, output),
         Command::Blueprint(command) => blueprint::run(&command, output),
         Command::Schema => {

@@ -4,7 +4,10 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use std::collections::BTreeMap;
 
-use pipectl_stages::{Change, Difference, Environment as Owner};
+use pipectl_stages::{
+    Change, Difference, Environment as Owner, StepError, UpOptions, cloud::NOT_KNOWN,
+    cluster::steps::entrance,
+};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -13,7 +16,13 @@ use super::{
     output::Output,
     reach::{Start, reach},
 };
-use crate::session::{environment, inspect::Inspection, pipeline, place::Place};
+use crate::session::{
+    access::recorded_outputs,
+    environment,
+    inspect::{Inspection, Sight},
+    pipeline,
+    place::Place,
+};
 
 /// What `-o json` and `-o yaml` print.
 #[derive(Debug, Serialize)]
@@ -37,24 +46,23 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
         .clone()
         .unwrap_or_else(|| loaded.pipeline.metadata.name.clone());
     let environment = environment::named(&name)?;
-    let place = Place::of(&loaded, args.pipeline.sandbox.as_deref())?;
+    let place = Place::of(&loaded, args.pipeline.sandbox.as_deref());
+    pipeline::meant(args.pipeline.choice(), &place)?;
     let recorded = environment::recorded(&environment)?;
+    if let Some(state) = &recorded {
+        place.check(state.pins(), &name)?;
+    }
     let access = reach(&place, &environment, Start::IfNeeded, output).await?;
-    access.fence(&place, recorded.as_ref()).await?;
-    let steps = pipectl_stages::up(&loaded);
-    let outputs: BTreeMap<_, _> = recorded
-        .iter()
-        .flat_map(|state| &state.steps)
-        .map(|(id, step)| (id.clone(), step.outputs.clone()))
-        .filter(|(_, outputs)| !outputs.is_null())
-        .collect();
+    access.fence(recorded.as_ref()).await?;
+    let steps = access.steps(&loaded, UpOptions::default());
     let uid = match recorded.as_ref().and_then(|state| state.uid()) {
         Some(uid) => uid.to_string(),
         // One that lives in the cluster without a record here; or none, which owns nothing, under whatever UID.
-        None => pipectl_stages::environment::find(access.kubernetes.as_ref(), &name)
-            .await
-            .map_err(|error| Failure::port(error, "look for", format!("environment {name}")))?
-            .map_or_else(|| Uuid::nil().to_string(), |record| record.environment.uid),
+        None => access
+            .find()
+            .await?
+            .map_or_else(Uuid::nil, |found| found.uid)
+            .to_string(),
     };
     let inspection = Inspection {
         environment: Owner {
@@ -62,16 +70,20 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
             uid,
         },
         ports: access.ports(Some(&loaded), None)?,
-        outputs,
+        outputs: recorded.as_ref().map(recorded_outputs).unwrap_or_default(),
     };
     let planned: Vec<Planned> = inspection
         .look(&steps)
         .await
         .into_iter()
         .map(|seen| {
-            let (differences, unknown) = match seen.differences {
-                Ok(differences) => (differences, None),
-                Err(error) => (Vec::new(), Some(format!("{}: {}", error.code, error.cause))),
+            let (differences, unknown) = match seen.sight {
+                Sight::Looked { differences, .. } => match differences {
+                    Ok(differences) => (differences, None),
+                    Err(error) => (Vec::new(), Some(unknown(&error))),
+                },
+                Sight::NoCluster => (Vec::new(), Some(format!("known after {}", entrance()))),
+                Sight::NoWayIn(why) => (Vec::new(), Some(why)),
             };
             Planned {
                 step: seen.step.to_string(),
@@ -102,6 +114,15 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
     } else {
         Exit::Ok
     })
+}
+
+/// Why nobody can say what a step would change.
+fn unknown(error: &StepError) -> String {
+    match error.code.as_str() {
+        // An earlier step's work, which the error names.
+        NOT_KNOWN => error.cause.clone(),
+        code => format!("{code}: {}", error.cause),
+    }
 }
 
 fn print(name: &str, place: &Place, planned: &[Planned], output: Output) {

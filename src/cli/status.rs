@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pipectl_config::Loaded;
-use pipectl_stages::{Difference, Readiness, Step};
+use pipectl_stages::{CloudOptions, Difference, Readiness, Step, UpOptions, cloud::NOT_KNOWN};
 use pipectl_state::{Environment, EnvironmentState, LifePhase, Outcome, RunSummary, StepStatus};
 use serde::Serialize;
 
@@ -17,7 +17,12 @@ use super::{
 };
 use crate::{
     engine::{event::Endpoint, span},
-    session::{access, environment, inspect::Seen, place::Place, standing},
+    session::{
+        access, environment,
+        inspect::{Seen, Sight},
+        place::Place,
+        standing,
+    },
 };
 
 /// Everything that `status` says; the form of `-o json` and `-o yaml`.
@@ -102,12 +107,15 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
     let Some(state) = environment::recorded(&environment)? else {
         return Err(environment::unknown(&name));
     };
-    let place = Place::pinned(state.pins());
+    let place = args.aws.recorded(&state);
     let loaded = standing::recorded_pipeline(&state);
-    let steps = loaded
-        .as_ref()
-        .map(|loaded| pipectl_stages::up(loaded))
-        .unwrap_or_default();
+    let steps = match (&place, &loaded) {
+        (Some(place), Some(loaded)) => {
+            let (up, cloud) = (UpOptions::default(), CloudOptions::default());
+            access::steps(place, loaded, up, &cloud)
+        }
+        _ => Vec::new(),
+    };
     let (seen, live) = if args.offline {
         (
             None,
@@ -117,7 +125,8 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
             },
         )
     } else {
-        match look(&environment, &state, loaded.as_ref(), &steps, output).await {
+        let place = place.as_ref();
+        match look(&environment, place, &state, loaded.as_ref(), output).await {
             Ok(seen) => (
                 Some(seen),
                 Live {
@@ -174,15 +183,14 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
 
 async fn look(
     environment: &Environment,
+    place: Option<&Place>,
     state: &EnvironmentState,
     loaded: Option<&Loaded>,
-    steps: &[Arc<dyn Step>],
     output: Output,
 ) -> Result<Vec<Seen>, Failure> {
-    let place =
-        Place::pinned(state.pins()).ok_or_else(|| environment::unknown(environment.name()))?;
-    let access = reach(&place, environment, Start::Never, output).await?;
-    access::look(&access, &place, state, loaded, steps).await
+    let place = place.ok_or_else(|| environment::unknown(environment.name()))?;
+    let access = reach(place, environment, Start::Never, output).await?;
+    access::look(&access, state, loaded).await
 }
 
 fn in_words(failure: &Failure) -> String {
@@ -267,17 +275,35 @@ fn step_report(step: &dyn Step, state: &EnvironmentState, seen: Option<&Seen>) -
         words,
         recorded: recorded.map(|record| record.status),
         differences: seen
-            .and_then(|seen| seen.differences.clone().ok())
+            .and_then(|seen| match &seen.sight {
+                Sight::Looked { differences, .. } => differences.clone().ok(),
+                Sight::NoCluster | Sight::NoWayIn(_) => None,
+            })
             .unwrap_or_default(),
     }
 }
 
 fn live_words(seen: &Seen) -> (Standing, String) {
-    let differences = match &seen.differences {
-        Err(error) => return (Standing::Failed, format!("{}: {}", error.code, error.cause)),
-        Ok(differences) => differences,
+    let (differences, readiness) = match &seen.sight {
+        Sight::NoCluster => return (Standing::Absent, "absent: there is no cluster".to_owned()),
+        Sight::NoWayIn(why) => {
+            return (
+                Standing::Failed,
+                format!("the cluster was not entered: {why}"),
+            );
+        }
+        Sight::Looked {
+            differences,
+            readiness,
+        } => match differences {
+            Err(error) if error.code == NOT_KNOWN => {
+                return (Standing::Absent, "absent".to_owned());
+            }
+            Err(error) => return (Standing::Failed, format!("{}: {}", error.code, error.cause)),
+            Ok(differences) => (differences, readiness),
+        },
     };
-    match &seen.readiness {
+    match readiness {
         None => (Standing::Absent, "absent".to_owned()),
         Some(Readiness::Failed(error)) => (Standing::Failed, error.cause.clone()),
         Some(_) if !differences.is_empty() => (Standing::Drifted, drift_words(differences)),

@@ -1,6 +1,6 @@
 //! `pipectl up`: brings an environment up, or up to date.
 
-use pipectl_stages::{Environment as Owner, UpOptions};
+use pipectl_stages::{CloudOptions, Environment as Owner, UpOptions};
 use pipectl_state::PlanSummary;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     session::{
-        access::Access,
+        access::{self, Access},
         environment::{self, Begun},
         pipeline,
         place::Place,
@@ -40,31 +40,41 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         .clone()
         .unwrap_or_else(|| loaded.pipeline.metadata.name.clone());
     let environment = environment::named(&name)?;
-    let place = Place::of(&loaded, args.pipeline.sandbox.as_deref())?;
+    let place = Place::of(&loaded, args.pipeline.sandbox.as_deref());
+    pipeline::meant(args.pipeline.choice(), &place)?;
     let options = UpOptions {
         verify: args.verify,
     };
-    let graph = Graph::up(pipectl_stages::up_with(&loaded, options))
-        .map_err(|error| run_report::graph_failure(&error))?;
+    // A pipeline that makes no graph is refused before anything is started.
+    Graph::up(access::steps(
+        &place,
+        &loaded,
+        options,
+        &CloudOptions::default(),
+    ))
+    .map_err(|error| run_report::graph_failure(&error))?;
     let recorded = environment::recorded(&environment)?;
     if let Some(state) = &recorded {
         place.check(state.pins(), &name)?;
     }
     let access = reach(&place, &environment, Start::IfNeeded, output).await?;
-    access.fence(&place, recorded.as_ref()).await?;
+    let place = access.place.clone();
+    access.fence(recorded.as_ref()).await?;
     access.conceal(&loaded);
     let uid = match recorded.as_ref().and_then(|state| state.uid()) {
         Some(uid) => uid,
-        None => found(args, &access, &place, &name, output)
+        None => found(args, &access, &name, output)
             .await?
             .unwrap_or_else(Uuid::new_v4),
     };
+    let graph = Graph::up(access.steps(&loaded, options))
+        .map_err(|error| run_report::graph_failure(&error))?;
     let waiting = environment::lease_options(move |words| output.note(words));
     let Begun {
         journal,
         lease,
         uid,
-    } = environment::begin(&environment, &place, &access, uid, waiting).await?;
+    } = environment::begin(&environment, &access, uid, waiting).await?;
     let ports = access.ports(Some(&loaded), Some(lease.fence()))?;
     let mut endpoints = standing::endpoints(&loaded);
     endpoints.push(Endpoint {
@@ -128,22 +138,19 @@ fn again(args: &UpArgs, origin: &pipeline::Origin, place: &Place) -> String {
     command
 }
 
-/// The UID of an environment of this name that lives in the cluster although nothing is recorded of it here. In a sandbox
-/// it can only be this machine's own; elsewhere it may be somebody else's, so `--adopt` must be given.
+/// The UID of an environment of this name that is there although nothing is recorded of it here. In a sandbox it can only be
+/// this machine's own; elsewhere it may be somebody else's, so `--adopt` must be given.
 async fn found(
     args: &UpArgs,
     access: &Access,
-    place: &Place,
     name: &str,
     output: Output,
 ) -> Result<Option<Uuid>, Failure> {
-    let record = pipectl_stages::environment::find(access.kubernetes.as_ref(), name)
-        .await
-        .map_err(|error| Failure::port(error, "look for", format!("environment {name}")))?;
-    let Some(record) = record else {
+    let place = &access.place;
+    let Some(found) = access.find().await? else {
         return Ok(None);
     };
-    if !args.adopt && !matches!(place, Place::Sandbox(_)) {
+    if !args.adopt && place.sandbox().is_none() {
         return Err(Failure::problem(
             Exit::Refused,
             "CLI018",
@@ -151,7 +158,7 @@ async fn found(
             format!("environment {name} in {place}"),
             format!(
                 "an environment of that name lives there since {}, and nothing is recorded of it on this machine",
-                record.created
+                found.created
             ),
         )
         .hint("it may be somebody else's: choose another name with --env; or go on with it: --adopt"));
@@ -159,7 +166,7 @@ async fn found(
     output.note(format!(
         "environment {name} lives here already, its record on this machine is new: going on with it"
     ));
-    Ok(record.environment.uid.parse().ok())
+    Ok(Some(found.uid))
 }
 
 /// The same stop, which also comes by itself after `timeout`.

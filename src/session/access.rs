@@ -1,11 +1,13 @@
-//! The way to where an environment lives: pipectl's own kubeconfig, the adapters, and the identity fence.
+//! The way to where an environment lives: a cluster that was there before, or an AWS account with the cluster that comes to be
+//! in it; the adapters, and the identity fence.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use futures::{StreamExt, stream};
 use pipectl_adapters::{
     helm::{HelmAdapter, HelmOptions},
     kubernetes::{ConnectOptions, Kubernetes, KubernetesAdapter, write_own_kubeconfig},
@@ -13,24 +15,35 @@ use pipectl_adapters::{
 };
 use pipectl_config::Loaded;
 use pipectl_sandbox::SandboxSettings;
-use pipectl_stages::{PortError, Ports, Step, ports::objects::ClusterIdentity};
-use pipectl_state::{Environment, EnvironmentState, Fence, Redactor};
+use pipectl_stages::{
+    CloudDownOptions, CloudOptions, DownOptions, PortError, PortErrorKind, Ports, Removal, Step,
+    UpOptions,
+    account::inventory as account_inventory,
+    inventory::{self, Inventory},
+    objects::ownership::{ENVIRONMENT_LABEL, ENVIRONMENT_UID_LABEL},
+    ports::objects::{ClusterIdentity, ObjectApi, Selection},
+};
+use pipectl_state::{Environment, EnvironmentState, Fence, Pins, Redactor};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
+    account::{Account, same_account},
     inspect::{Inspection, Seen},
-    place::{Entrance, Place, pinned_identity},
+    place::{Entrance, Place, Region, pinned_identity},
 };
 use crate::{exit::Exit, failure::Failure};
 
-/// How a command reaches the cluster of its environment.
+/// How many lists are under way at once when an environment is looked for by its labels.
+const LISTS_AT_ONCE: usize = 16;
+
+/// How a command reaches where its environment lives.
 pub struct Access {
-    /// The cluster's adapter; changes are refused until it is pinned.
-    pub kubernetes: Arc<KubernetesAdapter>,
-    /// Who the cluster is, as it said at the connection.
-    pub identity: ClusterIdentity,
-    /// The context that was taken.
-    entrance: Entrance,
+    /// Where that is, the account known by now.
+    pub place: Place,
+    way: Way,
+    environment: Environment,
     mirrors: BTreeMap<String, String>,
     helm: Option<PathBuf>,
     cancel: CancellationToken,
@@ -40,6 +53,32 @@ pub struct Access {
     pub redactor: Redactor,
 }
 
+/// What stands at the other end.
+enum Way {
+    /// A cluster that was there before.
+    Cluster(Cluster),
+    /// An AWS account, in which the cluster comes to be.
+    Account(Account),
+}
+
+/// A cluster that was there before; changes are refused until it is pinned.
+struct Cluster {
+    kubernetes: Arc<KubernetesAdapter>,
+    /// Who it is, as it said at the connection.
+    identity: ClusterIdentity,
+    /// The context that was taken.
+    entrance: Entrance,
+}
+
+/// An environment that is there, whether or not anything is recorded of it here.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its UID.
+    pub uid: Uuid,
+    /// Since when it is there.
+    pub created: String,
+}
+
 /// The environment's own kubeconfig: `kubeconfig` in its directory.
 #[must_use]
 pub fn own_kubeconfig(environment: &Environment) -> PathBuf {
@@ -47,110 +86,166 @@ pub fn own_kubeconfig(environment: &Environment) -> PathBuf {
 }
 
 impl Access {
-    /// Goes to `place` and asks the cluster who it is. Nothing is written, and nothing ambient is consulted. A sandbox
-    /// is reached by its settings like any cluster.
+    /// Goes to `place` and asks who is there: the cluster, or AWS for whom it takes us. Nothing is written, and nothing ambient
+    /// is consulted but AWS's standard chain of credentials, where AWS is meant. A sandbox is reached by its settings like any
+    /// cluster or account.
     ///
     /// # Errors
-    /// When the cluster cannot be reached with what the kubeconfig says.
+    /// When the cluster or the account cannot be reached, or is another than the one that was named.
     pub async fn open(
         place: &Place,
         environment: &Environment,
         sandbox: Option<SandboxSettings>,
     ) -> Result<Self, Failure> {
+        let redactor = Redactor::new();
+        let mut place = place.clone();
         let mut mirrors = BTreeMap::new();
         let mut helm = None;
-        let entrance = match (sandbox, place) {
-            (Some(settings), _) => {
-                mirrors.extend(settings.mirrors);
-                helm = Some(settings.helm_binary);
-                let cluster = settings.cluster.ok_or_else(|| {
-                    Failure::problem(
-                        Exit::Unavailable,
-                        "CLI007",
-                        "reach",
-                        place.to_string(),
-                        "the sandbox has no cluster of its own yet",
-                    )
-                    .hint("start it with one: pipectl sandbox start")
-                })?;
-                Entrance {
-                    kubeconfig: cluster.kubeconfig,
-                    context: Some(cluster.context),
-                }
+        let (mut cluster, mut simulated) = (None, None);
+        if let Some(settings) = sandbox {
+            mirrors.extend(settings.mirrors);
+            helm = Some(settings.helm_binary);
+            cluster = settings.cluster;
+            simulated = Some(settings.aws);
+        }
+        let way = match &mut place {
+            Place::Eks(region) => {
+                let account = Account::open(region, simulated).await?;
+                *region = account.region.clone();
+                Way::Account(account)
             }
-            (None, Place::Existing(Some(entrance))) => entrance.clone(),
-            (None, Place::Existing(None) | Place::Sandbox(_)) => Entrance {
-                kubeconfig: own_kubeconfig(environment),
-                context: None,
-            },
+            place => {
+                let entrance = match (&*place, cluster) {
+                    (_, Some(cluster)) => Entrance {
+                        kubeconfig: cluster.kubeconfig,
+                        context: Some(cluster.context),
+                    },
+                    (Place::Existing(Some(entrance)), None) => entrance.clone(),
+                    _ => Entrance {
+                        kubeconfig: own_kubeconfig(environment),
+                        context: None,
+                    },
+                };
+                Way::Cluster(Cluster::open(entrance, place, &redactor).await?)
+            }
         };
-        let cancel = CancellationToken::new();
-        let mut options = ConnectOptions::new(&entrance.kubeconfig);
-        options.context.clone_from(&entrance.context);
-        let redactor = Redactor::new();
-        options.redactor = redactor.clone();
-        let reached = async {
-            let adapter = Kubernetes::connect(options).await?;
-            let identity = pipectl_stages::ports::objects::ObjectApi::identity(&adapter).await?;
-            Ok::<_, PortError>((adapter, identity))
-        };
-        let (adapter, identity) = reached.await.map_err(|error| unreached(error, place))?;
         Ok(Self {
-            kubernetes: Arc::new(adapter),
-            identity,
-            entrance,
+            place,
+            way,
+            environment: environment.clone(),
             mirrors,
             helm: std::env::var_os("PIPECTL_HELM")
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from)
                 .or(helm),
-            cancel,
+            cancel: CancellationToken::new(),
             secrets: LocalSecrets::new(redactor.clone()),
             redactor,
         })
     }
 
-    /// Checks the cluster against what the environment's record pins, before anything is changed.
+    /// Checks the cluster or the account against what the environment's record pins, before anything is changed.
     ///
     /// # Errors
-    /// `FEN001` when it is another one.
-    pub async fn fence(
-        &self,
-        place: &Place,
-        state: Option<&EnvironmentState>,
-    ) -> Result<(), Failure> {
-        let expected = state
-            .and_then(|state| pinned_identity(state.pins()))
-            .unwrap_or_else(|| self.identity.clone());
-        self.kubernetes.pin(expected).await.map_err(|error| {
-            let name = state.map(|state| state.name().to_owned()).unwrap_or_default();
-            let what = format!("environment {name} in {place}");
-            match error.kind {
-                pipectl_stages::PortErrorKind::Foreign => {
-                    Failure::problem(Exit::Refused, "FEN001", "work on", what, error.cause).hint(format!(
-                        "point pipectl at the cluster that {name} was brought up on; if that one is gone for good, drop the record: pipectl forget {name}"
-                    ))
+    /// `FEN001` when it is another cluster, `FEN002` when it is another account.
+    pub async fn fence(&self, state: Option<&EnvironmentState>) -> Result<(), Failure> {
+        let place = &self.place;
+        let name = self.environment.name();
+        let what = format!("environment {name} in {place}");
+        match &self.way {
+            Way::Account(account) => {
+                let pinned = state.and_then(|state| Place::pinned(state.pins()));
+                if let Some(Place::Eks(Region {
+                    account: Some(pinned),
+                    ..
+                })) = &pinned
+                {
+                    same_account(pinned, &account.caller, &what)?;
                 }
-                _ => Failure::port(error, "check the identity of the cluster of", what),
+                state.map_or(Ok(()), |state| place.check(state.pins(), name))
             }
+            Way::Cluster(cluster) => {
+                let expected = state
+                    .and_then(|state| pinned_identity(state.pins()))
+                    .unwrap_or_else(|| cluster.identity.clone());
+                cluster.kubernetes.pin(expected).await.map_err(|error| match error.kind {
+                    PortErrorKind::Foreign => {
+                        Failure::problem(Exit::Refused, "FEN001", "work on", what, error.cause).hint(format!(
+                            "point pipectl at the cluster that {name} was brought up on; if that one is gone for good, drop the record: pipectl forget {name}"
+                        ))
+                    }
+                    _ => Failure::port(error, "check the identity of the cluster of", what),
+                })
+            }
+        }
+    }
+
+    /// What is pinned when the environment begins to live here.
+    #[must_use]
+    pub fn pins(&self) -> Pins {
+        self.place.pins(match &self.way {
+            Way::Cluster(cluster) => Some(&cluster.identity),
+            Way::Account(_) => None,
         })
     }
 
-    /// Writes the environment's own kubeconfig and answers its path. Called under the lease, after the fence.
+    /// The environment of this name that is there, by its record in the cluster or in the account.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub async fn find(&self) -> Result<Option<Found>, Failure> {
+        let name = self.environment.name();
+        let found = match &self.way {
+            Way::Account(account) => account.find(name).await,
+            Way::Cluster(cluster) => cluster.find(name).await,
+        };
+        found.map_err(|error| self.not_looked_for(error))
+    }
+
+    /// UIDs of environments of this name that have left something here, by labels or tags alone.
+    ///
+    /// # Errors
+    /// When nothing is found and not everything could be looked at: that is no proof that there is nothing.
+    pub async fn remains(&self) -> Result<BTreeSet<String>, Failure> {
+        let name = self.environment.name();
+        let remains = match &self.way {
+            Way::Account(account) => account.remains(name).await,
+            Way::Cluster(cluster) => cluster.remains(name).await,
+        };
+        remains.map_err(|error| self.not_looked_for(error))
+    }
+
+    fn not_looked_for(&self, error: PortError) -> Failure {
+        let name = self.environment.name();
+        Failure::port(error, "look for", format!("environment {name}"))
+    }
+
+    /// Whether where it lives is still there, with its record: what it made would stay if it were forgotten.
+    pub async fn is_alive(&self, state: &EnvironmentState) -> bool {
+        if self.fence(Some(state)).await.is_err() {
+            return false;
+        }
+        match (&self.way, state.uid()) {
+            (Way::Account(account), Some(uid)) => account.holds(state.name(), uid).await,
+            _ => true,
+        }
+    }
+
+    /// Writes the environment's own kubeconfig where the cluster is there already; on AWS that is a step's work. Called under
+    /// the lease, after the fence.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn keep_kubeconfig(&self, environment: &Environment) -> Result<PathBuf, Failure> {
-        let own = own_kubeconfig(environment);
-        if self.entrance.kubeconfig != own {
-            write_own_kubeconfig(
-                &self.entrance.kubeconfig,
-                self.entrance.context.as_deref(),
-                &own,
-            )
-            .map_err(|error| Failure::port(error, "write", own.display().to_string()))?;
+    pub fn keep_kubeconfig(&self) -> Result<(), Failure> {
+        let Way::Cluster(Cluster { entrance, .. }) = &self.way else {
+            return Ok(());
+        };
+        let own = own_kubeconfig(&self.environment);
+        if entrance.kubeconfig != own {
+            write_own_kubeconfig(&entrance.kubeconfig, entrance.context.as_deref(), &own)
+                .map_err(|error| Failure::port(error, "write", own.display().to_string()))?;
         }
-        Ok(own)
+        Ok(())
     }
 
     /// The ports for a run, with the pipeline's mirrors over the place's own, effects bounded by the lease where there
@@ -159,6 +254,40 @@ impl Access {
     /// # Errors
     /// When this program or the cache directory cannot be found.
     pub fn ports(&self, loaded: Option<&Loaded>, fence: Option<Fence>) -> Result<Ports, Failure> {
+        let until = fence.map(|fence| -> pipectl_adapters::EffectDeadline {
+            Arc::new(move || pipectl_process::boot_time().saturating_add(fence.remaining()))
+        });
+        let mut helm = self.helm_options(loaded)?;
+        helm.deadline.clone_from(&until);
+        let secrets = Arc::new(self.secrets.clone());
+        match &self.way {
+            Way::Account(account) => {
+                if let Some(until) = until {
+                    account.fence_effects(until);
+                }
+                let gate = account.gate(&self.environment, helm);
+                Ok(Ports {
+                    objects: gate.objects(),
+                    releases: gate.releases(),
+                    secrets,
+                    cloud: Some(account.cloud(gate)),
+                })
+            }
+            Way::Cluster(Cluster { kubernetes, .. }) => {
+                if let Some(until) = until {
+                    kubernetes.fence_effects(until);
+                }
+                Ok(Ports {
+                    objects: kubernetes.clone(),
+                    releases: Arc::new(HelmAdapter::new(kubernetes.clone(), helm)),
+                    secrets,
+                    cloud: None,
+                })
+            }
+        }
+    }
+
+    fn helm_options(&self, loaded: Option<&Loaded>) -> Result<HelmOptions, Failure> {
         let guard = std::env::current_exe().map_err(|error| {
             Failure::problem(
                 Exit::Unavailable,
@@ -182,19 +311,56 @@ impl Access {
                 .insert(mirror.from.clone(), mirror.to.clone());
         }
         options.cancel = self.cancel.clone();
-        options.deadline = fence.map(|fence| {
-            let until: pipectl_adapters::EffectDeadline =
-                Arc::new(move || pipectl_process::boot_time().saturating_add(fence.remaining()));
-            self.kubernetes.fence_effects(until.clone());
-            until
-        });
         options.redactor = self.redactor.clone();
-        Ok(Ports {
-            objects: self.kubernetes.clone(),
-            releases: Arc::new(HelmAdapter::new(self.kubernetes.clone(), options)),
-            secrets: Arc::new(self.secrets.clone()),
-            cloud: None,
-        })
+        Ok(options)
+    }
+
+    /// The steps that make a pipeline here.
+    #[must_use]
+    pub fn steps(&self, loaded: &Loaded, options: UpOptions) -> Vec<Arc<dyn Step>> {
+        steps(&self.place, loaded, options, &self.cloud_options())
+    }
+
+    fn cloud_options(&self) -> CloudOptions {
+        let Way::Account(account) = &self.way else {
+            return CloudOptions::default();
+        };
+        let host = pipectl_state::Holder::current().host;
+        let directory = self.environment.directory().display();
+        CloudOptions {
+            pace: account.pace,
+            state_url: Some(format!("file://{host}{directory}")),
+        }
+    }
+
+    /// Everything that is the environment's, as it is now. Reads only.
+    pub async fn inventory(
+        &self,
+        ports: &Ports,
+        owner: &pipectl_stages::Environment,
+        state: Option<&EnvironmentState>,
+        keep_data: bool,
+    ) -> Inventory {
+        match &self.way {
+            Way::Account(_) => {
+                let outputs = state.map(recorded_outputs).unwrap_or_default();
+                account_inventory::look_around(ports, owner, outputs, keep_data).await
+            }
+            Way::Cluster(_) => inventory::take(ports, owner, &BTreeSet::new(), keep_data).await,
+        }
+    }
+
+    /// The removals that take an environment away from here.
+    #[must_use]
+    pub fn removals(&self, keep_data: bool, before: Inventory) -> Vec<Arc<dyn Removal>> {
+        match &self.way {
+            Way::Account(account) => pipectl_stages::down_on_aws(&CloudDownOptions {
+                pace: account.pace,
+                keep_data,
+                before,
+            }),
+            Way::Cluster(_) => pipectl_stages::down(&DownOptions { keep_data, before }),
+        }
     }
 
     /// Keeps what looks like a secret in the pipeline out of the record and of quoted words.
@@ -211,6 +377,87 @@ impl Access {
     }
 }
 
+/// The steps that make a pipeline in a place.
+#[must_use]
+pub fn steps(
+    place: &Place,
+    loaded: &Loaded,
+    options: UpOptions,
+    cloud: &CloudOptions,
+) -> Vec<Arc<dyn Step>> {
+    match place {
+        Place::Eks(_) => pipectl_stages::up_on_aws(loaded, options, cloud),
+        Place::Sandbox(_) | Place::Existing(_) => pipectl_stages::up_with(loaded, options),
+    }
+}
+
+/// What the environment's record says that its steps made.
+#[must_use]
+pub fn recorded_outputs(state: &EnvironmentState) -> BTreeMap<String, Value> {
+    let outputs = state
+        .steps
+        .iter()
+        .map(|(id, step)| (id.clone(), step.outputs.clone()));
+    outputs.filter(|(_, outputs)| !outputs.is_null()).collect()
+}
+
+impl Cluster {
+    async fn open(entrance: Entrance, place: &Place, redactor: &Redactor) -> Result<Self, Failure> {
+        let mut options = ConnectOptions::new(&entrance.kubeconfig);
+        options.context.clone_from(&entrance.context);
+        options.redactor = redactor.clone();
+        let reached = async {
+            let adapter = Kubernetes::connect(options).await?;
+            let identity = adapter.identity().await?;
+            Ok::<_, PortError>((adapter, identity))
+        };
+        let (adapter, identity) = reached.await.map_err(|error| unreached(error, place))?;
+        Ok(Self {
+            kubernetes: Arc::new(adapter),
+            identity,
+            entrance,
+        })
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Found>, PortError> {
+        let record = pipectl_stages::environment::find(self.kubernetes.as_ref(), name).await?;
+        Ok(record.and_then(|record| {
+            Some(Found {
+                uid: record.environment.uid.parse().ok()?,
+                created: record.created,
+            })
+        }))
+    }
+
+    async fn remains(&self, name: &str) -> Result<BTreeSet<String>, PortError> {
+        let objects: &dyn ObjectApi = self.kubernetes.as_ref();
+        let (kinds, mut unseen) = objects.all_served().await?;
+        let looks = kinds.into_iter().map(|served| async move {
+            let selection = Selection {
+                kind: served.kind,
+                namespace: None,
+                labels: Some(format!("{ENVIRONMENT_LABEL}={name}")),
+            };
+            objects.list_metadata(&selection).await
+        });
+        let mut uids = BTreeSet::new();
+        let mut looks = stream::iter(looks).buffer_unordered(LISTS_AT_ONCE);
+        while let Some(look) = looks.next().await {
+            match look {
+                Ok(objects) => uids.extend(objects.iter().filter_map(|object| {
+                    let labels = &object["metadata"]["labels"];
+                    labels[ENVIRONMENT_UID_LABEL].as_str().map(str::to_owned)
+                })),
+                Err(error) => unseen.push(error),
+            }
+        }
+        match unseen.into_iter().next() {
+            Some(error) if uids.is_empty() => Err(error),
+            _ => Ok(uids),
+        }
+    }
+}
+
 /// Why the cluster was not reached: with a kubeconfig that is not right, the input is to blame and nothing was tried.
 fn unreached(error: PortError, place: &Place) -> Failure {
     let of_kubeconfig = matches!(error.code.as_str(), "K8S001" | "K8S002" | "K8S003");
@@ -224,28 +471,23 @@ fn unreached(error: PortError, place: &Place) -> Failure {
 /// Looks at an environment live, step by step, changing nothing.
 ///
 /// # Errors
-/// When another cluster answers than the environment's.
+/// When another cluster or account answers than the environment's.
 pub async fn look(
     access: &Access,
-    place: &Place,
     state: &EnvironmentState,
     loaded: Option<&Loaded>,
-    steps: &[Arc<dyn Step>],
 ) -> Result<Vec<Seen>, Failure> {
-    access.fence(place, Some(state)).await?;
-    let outputs = state
-        .steps
-        .iter()
-        .map(|(id, step)| (id.clone(), step.outputs.clone()));
+    access.fence(Some(state)).await?;
+    let steps = loaded.map(|loaded| access.steps(loaded, UpOptions::default()));
     let inspection = Inspection {
         environment: pipectl_stages::Environment {
             name: state.name().to_owned(),
             uid: state.uid().map(|uid| uid.to_string()).unwrap_or_default(),
         },
         ports: access.ports(loaded, None)?,
-        outputs: outputs.filter(|(_, outputs)| !outputs.is_null()).collect(),
+        outputs: recorded_outputs(state),
     };
-    Ok(inspection.look(steps).await)
+    Ok(inspection.look(&steps.unwrap_or_default()).await)
 }
 
 /// pipectl's cache: `$XDG_CACHE_HOME/pipectl`, else `~/.cache/pipectl`.

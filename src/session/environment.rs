@@ -14,7 +14,7 @@ use pipectl_state::{
 };
 use uuid::Uuid;
 
-use super::{access::Access, place::Place};
+use super::access::Access;
 
 use crate::{exit::Exit, failure::Failure};
 
@@ -64,7 +64,7 @@ pub fn meant(name: Option<&str>) -> Result<Environment, Failure> {
             "an environment",
             format!("none is recorded in {}", root.display()),
         )
-        .hint("bring one up with `pipectl up`, or name one with --env and say where it is with --sandbox or --kubeconfig")),
+        .hint("bring one up with `pipectl up`, or name one with --env and say where it is with --sandbox, --region or --kubeconfig")),
         several => {
             let names: Vec<_> = several.iter().map(|entry| entry.name.as_str()).collect();
             Err(Failure::problem(
@@ -140,7 +140,6 @@ pub struct Begun {
 /// When somebody else holds the environment, its record cannot be opened, or it is pinned elsewhere.
 pub async fn begin(
     environment: &Environment,
-    place: &Place,
     access: &Access,
     uid: Uuid,
     lease: LeaseOptions,
@@ -153,8 +152,8 @@ pub async fn begin(
     let living = state.uid().filter(|_| state.phase() != LifePhase::Removed);
     let uid = match living {
         Some(uid) => {
-            place.check(state.pins(), environment.name())?;
-            access.fence(place, Some(&state)).await?;
+            access.place.check(state.pins(), environment.name())?;
+            access.fence(Some(&state)).await?;
             uid
         }
         None => {
@@ -162,13 +161,13 @@ pub async fn begin(
                 uid,
                 name: environment.name().to_owned(),
                 pipectl_version: env!("CARGO_PKG_VERSION").to_owned(),
-                pins: place.pins(&access.identity),
+                pins: access.pins(),
             };
             journal.append(vec![created]).await.map_err(failed)?;
             uid
         }
     };
-    access.keep_kubeconfig(environment)?;
+    access.keep_kubeconfig()?;
     Ok(Begun {
         journal,
         lease,
@@ -203,5 +202,5 @@ pub fn unknown(name: &str) -> Failure {
         format!("environment {name}"),
         "nothing is recorded of it on this machine",
     )
-    .hint("see `pipectl list`; one whose record is lost is still removed by `pipectl down --env NAME --sandbox`, or with --kubeconfig and --context")
+    .hint("see `pipectl list`; one whose record is lost is still removed by `pipectl down --env NAME --sandbox`, with --region, or with --kubeconfig and --context")
 }

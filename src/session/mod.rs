@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | `pipeline.rs` | which pipeline: a file, a blueprint, `--set` |
 //! | `environment.rs` | which environment: its place on this machine, its record |
-//! | `place.rs` | where it lives: a sandbox or an existing cluster, as pinned at its first `up` |
-//! | `access.rs` | the way there: pipectl's own kubeconfig, the adapters, the identity fence |
+//! | `place.rs` | where it lives: an AWS account, a sandbox or an existing cluster, as pinned at its first `up` |
+//! | `access.rs` | the way there: the adapters, the identity fence |
+//! | `account.rs` | the way to an AWS account and into the cluster in it |
 //! | `inspect.rs` | looking at an environment without changing it |
 //! | `standing.rs` | what it offers a person: endpoints, next commands |
 
 pub mod access;
+pub mod account;
 pub mod environment;
 pub mod inspect;
 pub mod pipeline;

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use pipectl_config::{Diagnostics, LoadOptions, Loaded, Override, Provider};
+use pipectl_config::{Diagnostics, LoadOptions, Loaded, Override};
 
+use super::place::Place;
 use crate::{exit::Exit, failure::Failure};
 
 /// The blueprint that is taken when nothing is named.
@@ -58,7 +59,7 @@ pub fn load(choice: Choice<'_>) -> Result<(Loaded, Origin), Failure> {
             .iter()
             .map(|text| Override::parse(text))
             .collect::<Result<_, _>>()?,
-        provider: choice.sandbox.then_some(Provider::Sandbox),
+        sandbox: choice.sandbox,
     };
     let origin = origin(choice);
     let loaded = match &origin {
@@ -74,6 +75,28 @@ fn origin(choice: Choice<'_>) -> Origin {
         (None, Some(name)) => Origin::Blueprint(name.to_owned()),
         (None, None) if Path::new(DEFAULT_FILE).is_file() => Origin::File(DEFAULT_FILE.into()),
         (None, None) => Origin::Blueprint(DEFAULT_BLUEPRINT.to_owned()),
+    }
+}
+
+/// Refuses to take the built-in blueprint to an AWS account when nobody named it: `pipectl up` alone must not cost money.
+///
+/// # Errors
+/// `CLI021`.
+pub fn meant(choice: Choice<'_>, place: &Place) -> Result<(), Failure> {
+    let named =
+        choice.file.is_some() || choice.blueprint.is_some() || Path::new(DEFAULT_FILE).is_file();
+    match place {
+        Place::Eks(region) if region.sandbox.is_none() && !named => Err(Failure::problem(
+            Exit::BadInput,
+            "CLI021",
+            "choose",
+            "a pipeline",
+            format!("nothing was named, and the built-in blueprint {DEFAULT_BLUEPRINT} goes to an AWS account"),
+        )
+        .hint(format!(
+            "try it on this machine: pipectl up --sandbox; or name it, and AWS is meant: pipectl up --blueprint {DEFAULT_BLUEPRINT}"
+        ))),
+        _ => Ok(()),
     }
 }
 

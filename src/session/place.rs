@@ -4,23 +4,29 @@ use std::{fmt, path::PathBuf};
 
 use pipectl_config::{Loaded, Provider};
 use pipectl_stages::ports::objects::ClusterIdentity;
-use pipectl_state::Pins;
+use pipectl_state::{EnvironmentState, Pins};
 
+use super::standing;
 use crate::{exit::Exit, failure::Failure};
 
 const PROVIDER: &str = "provider";
 const SANDBOX: &str = "sandbox";
 const EXISTING: &str = "existing";
+const EKS: &str = "eks";
+const REGION: &str = "region";
+const ACCOUNT: &str = "account";
 const KUBE_SYSTEM_UID: &str = "cluster.kube-system-uid";
 const CA_SHA256: &str = "cluster.ca-sha256";
 
 /// Where an environment lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// In a sandbox on this machine.
+    /// In the plain cluster of a sandbox on this machine.
     Sandbox(String),
     /// In a cluster that existed before.
     Existing(Option<Entrance>),
+    /// In an AWS account, with a network and an EKS cluster of its own.
+    Eks(Region),
 }
 
 /// A context of a kubeconfig that the user named.
@@ -32,34 +38,66 @@ pub struct Entrance {
     pub context: Option<String>,
 }
 
+/// A region of an AWS account, and how it is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Region {
+    /// The region's name.
+    pub region: String,
+    /// The account, once it is known: as the file names it, as the record pins it, or as AWS said.
+    pub account: Option<String>,
+    /// The sandbox whose simulated AWS it is; `None`: AWS itself.
+    pub sandbox: Option<String>,
+    /// The credentials to use; not part of what is pinned.
+    pub credentials: Credentials,
+}
+
+/// Which credentials are used, where the standard chain is not meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// A profile of the AWS configuration files.
+    pub profile: Option<String>,
+    /// A role to assume.
+    pub role_arn: Option<String>,
+}
+
+impl Credentials {
+    /// These, or where they say nothing, the others.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            profile: self.profile.or(others.profile),
+            role_arn: self.role_arn.or(others.role_arn),
+        }
+    }
+}
+
 impl Place {
     /// The place that a pipeline names; `sandbox` is the name given to `--sandbox`, if it was given.
-    ///
-    /// # Errors
-    /// For a provider that this version does not have.
-    pub fn of(loaded: &Loaded, sandbox: Option<&str>) -> Result<Self, Failure> {
+    #[must_use]
+    pub fn of(loaded: &Loaded, sandbox: Option<&str>) -> Self {
         match (&loaded.pipeline.spec.provider, sandbox) {
-            (_, Some(name)) => Ok(Self::Sandbox(name.to_owned())),
-            (Provider::Sandbox, None) => Ok(Self::Sandbox(
+            (Provider::Eks(eks), sandbox) => Self::Eks(Region {
+                region: eks.region.clone(),
+                account: eks.account.clone(),
+                sandbox: sandbox.map(str::to_owned),
+                credentials: Credentials {
+                    profile: eks.profile.clone(),
+                    role_arn: eks.role_arn.clone(),
+                },
+            }),
+            (_, Some(name)) => Self::Sandbox(name.to_owned()),
+            (Provider::Sandbox, None) => Self::Sandbox(
                 std::env::var("PIPECTL_SANDBOX")
                     .ok()
                     .filter(|name| !name.is_empty())
                     .unwrap_or_else(|| "default".to_owned()),
-            )),
-            (Provider::Existing(existing), None) => Ok(Self::Existing(Some(Entrance {
+            ),
+            (Provider::Existing(existing), None) => Self::Existing(Some(Entrance {
                 kubeconfig: loaded
                     .disk_path(&existing.kubeconfig)
                     .unwrap_or_else(|| PathBuf::from(&existing.kubeconfig)),
                 context: Some(existing.context.clone()),
-            }))),
-            (Provider::Eks(_), None) => Err(Failure::problem(
-                Exit::BadInput,
-                "CLI006",
-                "use",
-                "provider eks",
-                "this version has no way to AWS yet",
-            )
-            .hint("use --sandbox, or `provider: {existing: {kubeconfig: ..., context: ...}}`")),
+            })),
         }
     }
 
@@ -69,34 +107,75 @@ impl Place {
         match pins.get(PROVIDER)?.as_str() {
             SANDBOX => Some(Self::Sandbox(pins.get(SANDBOX)?.clone())),
             EXISTING => Some(Self::Existing(None)),
+            EKS => Some(Self::Eks(Region {
+                region: pins.get(REGION)?.clone(),
+                account: Some(pins.get(ACCOUNT)?.clone()),
+                sandbox: pins.get(SANDBOX).cloned(),
+                credentials: Credentials::default(),
+            })),
             _ => None,
         }
     }
 
-    /// What is pinned when an environment begins to live here.
+    /// The place that an environment's record pins, with the credentials of its last pipeline.
     #[must_use]
-    pub fn pins(&self, identity: &ClusterIdentity) -> Pins {
+    pub fn recorded(state: &EnvironmentState) -> Option<Self> {
+        let mut place = Self::pinned(state.pins())?;
+        let last = standing::recorded_pipeline(state).map(|loaded| loaded.pipeline.spec.provider);
+        if let (Self::Eks(region), Some(Provider::Eks(eks))) = (&mut place, last)
+            && region.sandbox.is_none()
+        {
+            region.credentials = Credentials {
+                profile: eks.profile,
+                role_arn: eks.role_arn,
+            };
+        }
+        Some(place)
+    }
+
+    /// What is pinned when an environment begins to live here; `cluster` is the one that was there before, where there
+    /// is one.
+    #[must_use]
+    pub fn pins(&self, cluster: Option<&ClusterIdentity>) -> Pins {
         let mut pins = Pins::new();
+        let mut pin = |key: &str, value: &str| pins.insert(key.to_owned(), value.to_owned());
         match self {
             Self::Sandbox(name) => {
-                pins.insert(PROVIDER.to_owned(), SANDBOX.to_owned());
-                pins.insert(SANDBOX.to_owned(), name.clone());
+                pin(PROVIDER, SANDBOX);
+                pin(SANDBOX, name);
             }
             Self::Existing(_) => {
-                pins.insert(PROVIDER.to_owned(), EXISTING.to_owned());
+                pin(PROVIDER, EXISTING);
+            }
+            Self::Eks(region) => {
+                pin(PROVIDER, EKS);
+                pin(REGION, &region.region);
+                pin(ACCOUNT, region.account.as_deref().unwrap_or_default());
+                if let Some(sandbox) = &region.sandbox {
+                    pin(SANDBOX, sandbox);
+                }
             }
         }
-        pins.insert(KUBE_SYSTEM_UID.to_owned(), identity.kube_system_uid.clone());
-        pins.insert(CA_SHA256.to_owned(), identity.ca_sha256.clone());
+        if let Some(cluster) = cluster {
+            pin(KUBE_SYSTEM_UID, &cluster.kube_system_uid);
+            pin(CA_SHA256, &cluster.ca_sha256);
+        }
         pins
     }
 
-    /// Whether an environment pinned to `self` may be worked on at `now`: the same provider, and the same sandbox.
+    /// Whether an environment pinned to `self` may be worked on at `now`: the same provider, the same sandbox, the same region,
+    /// and no other account where both are known.
     #[must_use]
     pub fn same_as(&self, now: &Self) -> bool {
         match (self, now) {
             (Self::Sandbox(a), Self::Sandbox(b)) => a == b,
             (Self::Existing(_), Self::Existing(_)) => true,
+            (Self::Eks(a), Self::Eks(b)) => {
+                let accounts = a.account.as_ref().zip(b.account.as_ref());
+                a.region == b.region
+                    && a.sandbox == b.sandbox
+                    && accounts.is_none_or(|(a, b)| a == b)
+            }
             _ => false,
         }
     }
@@ -125,13 +204,23 @@ impl Place {
         }
     }
 
-    /// The options that name this place again.
+    /// The options that name this place again, beside the pipeline file.
     #[must_use]
     pub fn arguments(&self) -> String {
+        match self.sandbox() {
+            Some("default") => " --sandbox".to_owned(),
+            Some(name) => format!(" --sandbox={name}"),
+            None => String::new(),
+        }
+    }
+
+    /// The sandbox that it is in.
+    #[must_use]
+    pub fn sandbox(&self) -> Option<&str> {
         match self {
-            Self::Sandbox(name) if name == "default" => " --sandbox".to_owned(),
-            Self::Sandbox(name) => format!(" --sandbox={name}"),
-            Self::Existing(_) => String::new(),
+            Self::Sandbox(name) => Some(name),
+            Self::Eks(region) => region.sandbox.as_deref(),
+            Self::Existing(_) => None,
         }
     }
 }
@@ -156,6 +245,53 @@ impl fmt::Display for Place {
                 ..
             })) => write!(f, "cluster {context}"),
             Self::Existing(_) => f.write_str("existing cluster"),
+            Self::Eks(region) => region.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.region)?;
+        match (&self.sandbox, &self.account) {
+            (Some(sandbox), _) => write!(f, " · sandbox {sandbox}"),
+            (None, Some(account)) => write!(f, " · account {account}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aws(region: &str, account: Option<&str>, sandbox: Option<&str>) -> Place {
+        Place::Eks(Region {
+            region: region.to_owned(),
+            account: account.map(str::to_owned),
+            sandbox: sandbox.map(str::to_owned),
+            credentials: Credentials {
+                profile: Some("work".to_owned()),
+                role_arn: None,
+            },
+        })
+    }
+
+    #[test]
+    fn region_account_and_sandbox_are_pinned_and_credentials_are_not() {
+        let home = aws("us-west-2", Some("111122223333"), None);
+        let pins = home.pins(None);
+        assert!(!pins.values().any(|value| value == "work"), "{pins:?}");
+        assert!(aws("us-west-2", None, None).check(&pins, "demo").is_ok());
+        for other in [
+            aws("eu-west-1", None, None),
+            aws("us-west-2", Some("444455556666"), None),
+            aws("us-west-2", Some("111122223333"), Some("default")),
+            Place::Sandbox("default".to_owned()),
+            Place::Existing(None),
+        ] {
+            let refused = other.check(&pins, "demo").unwrap_err();
+            assert_eq!(refused.exit(), Exit::Refused, "{other}");
         }
     }
 }

@@ -33,10 +33,11 @@ fn an_existing_cluster_in_hostile_surroundings() {
     }
     let existing =
         "  provider: {existing: {kubeconfig: cluster.kubeconfig, context: pipectl-sandbox-mine}}\n";
-    assert!(text.contains("  provider: sandbox\n"));
+    let shipped = "  provider: {eks: {region: us-west-2}}\n";
+    assert!(text.contains(shipped));
     fs::write(
         &file,
-        text.replace("  provider: sandbox\n", &format!("{existing}{mirrors}")),
+        text.replace(shipped, &format!("{existing}{mirrors}")),
     )
     .expect("a file");
     let helm = mine.variable("PIPECTL_HELM");

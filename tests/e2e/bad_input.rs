@@ -109,15 +109,18 @@ fn wrong_files_and_arguments_change_nothing() {
     up(&["--no-such-option"]).exits(2);
     up(&["--parallelism", "0"]).exits(2);
     up(&["--timeout", "soon"]).exits(2);
-    let eks = good.replacen(
-        "spec:\n",
-        "spec:\n  provider: {eks: {region: us-west-2}}\n",
-        1,
-    );
+    // Without a name, a file and a sandbox nothing goes to AWS.
     world
-        .events(&["up", &path("eks.yaml", &eks)])
+        .events(&["up"])
+        .on_aws()
         .exits(3)
-        .complains("CLI006");
+        .complains("CLI021")
+        .says("pipectl up --sandbox");
+    world
+        .pipectl(&["plan"])
+        .on_aws()
+        .exits(3)
+        .complains("CLI021");
     world
         .pipectl(&["validate", &path("field.yaml", &misspelt)])
         .exits(3)

@@ -3,6 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt::Write as _,
+    fs,
     io::{BufRead, BufReader, Read, Write as _},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
@@ -35,6 +36,7 @@ pub struct Run<'w> {
     directory: PathBuf,
     limit: Duration,
     input: Option<String>,
+    on_aws: bool,
 }
 
 impl<'w> Run<'w> {
@@ -47,7 +49,27 @@ impl<'w> Run<'w> {
             directory: world.directory().to_owned(),
             limit: LIMIT,
             input: None,
+            on_aws: false,
         }
+    }
+
+    /// With the blueprint on the simulated AWS, as it is. Tests of what happens inside a cluster take it to the sandbox's plain
+    /// one, which is there in seconds.
+    pub fn on_aws(mut self) -> Self {
+        self.on_aws = true;
+        self
+    }
+
+    /// Whether this brings up, or plans, the blueprint: the one in the program, or the one that lies exported in the directory.
+    fn takes_blueprint(&self) -> bool {
+        let words: Vec<_> = self.args.iter().filter_map(|arg| arg.to_str()).collect();
+        let verb = words.iter().any(|word| ["up", "plan"].contains(word));
+        let file = words.iter().any(|word| word.ends_with(".yaml"));
+        let here = fs::read_to_string(self.directory.join("pipeline.yaml"));
+        verb && !file
+            && here.map_or(true, |text| {
+                text.contains("provider: {eks: {region: us-west-2}}")
+            })
     }
 
     /// Another argument.
@@ -127,7 +149,11 @@ impl<'w> Run<'w> {
     }
 
     /// Starts it.
-    pub fn start(self) -> Running<'w> {
+    pub fn start(mut self) -> Running<'w> {
+        if !self.on_aws && self.takes_blueprint() {
+            self.args
+                .extend(["--set", "provider=sandbox"].map(OsString::from));
+        }
         let line = self.line();
         let mut command = Command::new(&self.program);
         command

@@ -75,7 +75,8 @@ impl<'w> Sandbox<'w> {
             .world
             .pipectl(&["sandbox", "calls", "--name", &self.name, "-o", "json"])
             .exits(0);
-        Calls(serde_json::from_value(counted.json()).expect("calls as documented"))
+        let kubernetes = counted.json()["kubernetes"].take();
+        Calls(serde_json::from_value(kubernetes).expect("calls as documented"))
     }
 
     /// Counts anew from here on.
