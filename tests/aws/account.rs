@@ -1,0 +1,330 @@
+//! A simulated account, the adapter on it, and the host of its clusters.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pipectl_aws::{AwsOptions, OwnEndpoint};
+use pipectl_sandbox::aws::{
+    self, Aws, AwsFaultRule, AwsSettings, CallCount, ClusterHost, ClusterView, PlaneAddress, Wait,
+};
+use pipectl_stages::{Environment, Pace, Ports};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::FakeCluster;
+
+/// The region of all tests.
+pub const REGION: &str = "us-west-2";
+/// How much faster than AWS lifecycles pass, unless a test says otherwise: an hour of AWS's in little more than a second.
+pub const SCALE: f64 = 3000.0;
+
+/// How an account begins.
+pub struct Beginning {
+    /// How much faster than AWS.
+    pub scale: f64,
+    /// Figures instead of the table's, in AWS's time.
+    pub latencies: BTreeMap<Wait, Duration>,
+    /// A graph that was kept in a file.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for Beginning {
+    fn default() -> Self {
+        Self {
+            scale: SCALE,
+            latencies: BTreeMap::new(),
+            file: None,
+        }
+    }
+}
+
+/// An account in the simulator.
+pub struct Account {
+    pub aws: Arc<Aws>,
+    pub scale: f64,
+    end: CancellationToken,
+}
+
+impl Account {
+    pub async fn new() -> Self {
+        Self::begin(Beginning::default()).await
+    }
+
+    pub async fn begin(beginning: Beginning) -> Self {
+        let end = CancellationToken::new();
+        let settings = AwsSettings {
+            time_scale: beginning.scale,
+            latencies: beginning.latencies,
+            file: beginning.file,
+            ..AwsSettings::default()
+        };
+        let aws = aws::serve(settings, end.clone()).await.unwrap();
+        let aws = Arc::new(aws);
+        aws.host(Arc::new(Host::default()), end.clone());
+        Self {
+            aws,
+            scale: beginning.scale,
+            end,
+        }
+    }
+
+    pub fn pace(&self) -> Pace {
+        Pace::times(self.scale)
+    }
+
+    /// The adapter, for the sandbox's own account.
+    pub async fn connect(&self) -> pipectl_aws::Aws {
+        self.connect_with(self.aws.credentials()).await
+    }
+
+    /// The adapter with somebody's key.
+    pub async fn connect_with(&self, key: aws::AwsCredentials) -> pipectl_aws::Aws {
+        let options = AwsOptions {
+            region: REGION.to_owned(),
+            profile: None,
+            role_arn: None,
+            endpoint: Some(OwnEndpoint {
+                url: self.aws.endpoint().to_owned(),
+                access_key_id: key.access_key_id,
+                secret_access_key: key.secret_access_key,
+            }),
+            time_scale: self.scale,
+        };
+        pipectl_aws::connect(options).await.unwrap()
+    }
+
+    /// The ways to this account and to a cluster in it.
+    pub async fn ports(&self, cluster: &Arc<FakeCluster>) -> Ports {
+        let aws = self.connect().await;
+        Ports {
+            objects: cluster.clone(),
+            releases: cluster.clone(),
+            secrets: cluster.clone(),
+            cloud: Some(aws.cloud(cluster.clone())),
+        }
+    }
+
+    /// The inventory, as `down` takes it before it begins.
+    pub async fn inventory(
+        &self,
+        ports: &Ports,
+        environment: &Environment,
+    ) -> pipectl_stages::inventory::Inventory {
+        let recorded = BTreeMap::new();
+        pipectl_stages::account::inventory::look_around(ports, environment, recorded, false).await
+    }
+
+    pub fn graph(&self) -> Value {
+        self.aws.inspect()
+    }
+
+    pub fn faults(&self, rules: Vec<AwsFaultRule>) {
+        self.aws.set_faults(rules);
+    }
+
+    /// Calls that change something, those refused among them.
+    pub fn changes(&self) -> Vec<CallCount> {
+        let calls = self.aws.counters().into_iter();
+        calls.filter(|count| count.mutating).collect()
+    }
+
+    /// How many calls, and how many of them change something.
+    pub fn calls(&self) -> (u64, u64) {
+        let counters = self.aws.counters();
+        let sum = |counts: &[CallCount]| counts.iter().map(|count| count.calls).sum();
+        (sum(&counters), sum(&self.changes()))
+    }
+
+    /// Changes that were refused, as `service Action: times`.
+    pub fn refused(&self) -> Vec<String> {
+        let refused = self.changes().into_iter().filter(|count| count.failed > 0);
+        refused
+            .map(|count| format!("{} {}: {}", count.service, count.action, count.failed))
+            .collect()
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.end.cancel();
+    }
+}
+
+/// Says of every cluster that its control plane is up.
+#[derive(Default)]
+struct Host(Mutex<BTreeSet<String>>);
+
+#[async_trait]
+impl ClusterHost for Host {
+    async fn reconcile(&self, aws: &Arc<Aws>, clusters: Vec<ClusterView>) {
+        for cluster in clusters {
+            let mut up = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = up.insert(cluster.id.clone());
+            drop(up);
+            if new {
+                let address = PlaneAddress {
+                    server: format!("https://{}.invalid", cluster.id.to_lowercase()),
+                    authority: "bm9ib2R5".to_owned(),
+                };
+                aws.cluster_is_up(&cluster.id, address);
+            }
+        }
+    }
+}
+
+/// Somebody else's hand in the account: what controllers, drivers and neighbours do there, by SDK clients of its own.
+#[derive(Clone)]
+pub struct Hand {
+    aws: Arc<Aws>,
+    pub ec2: aws_sdk_ec2::Client,
+    elb: aws_sdk_elasticloadbalancingv2::Client,
+}
+
+/// A load balancer that a controller made.
+pub struct Balancer {
+    arn: String,
+    group: String,
+}
+
+impl Account {
+    pub fn hand(&self) -> Hand {
+        let key = self.aws.credentials();
+        let credentials = aws_credential_types::Credentials::new(
+            key.access_key_id,
+            key.secret_access_key,
+            None,
+            None,
+            "tests",
+        );
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf(
+                    $sdk::Config::builder()
+                        .behavior_version($sdk::config::BehaviorVersion::latest())
+                        .region($sdk::config::Region::new(REGION))
+                        .endpoint_url(self.aws.endpoint())
+                        .credentials_provider(credentials.clone())
+                        .http_client(http.clone())
+                        .build(),
+                )
+            };
+        }
+        Hand {
+            aws: self.aws.clone(),
+            ec2: client!(aws_sdk_ec2),
+            elb: client!(aws_sdk_elasticloadbalancingv2),
+        }
+    }
+}
+
+/// Tries until it goes well; a moment is enough, since only what settles by itself is waited for here.
+pub async fn soon<T, E: std::fmt::Debug>(mut attempt: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(error) if tokio::time::Instant::now() > until => panic!("{error:?}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+impl Hand {
+    fn tag(key: &str, value: &str) -> aws_sdk_ec2::types::Filter {
+        aws_sdk_ec2::types::Filter::builder()
+            .name(format!("tag:{key}"))
+            .values(value)
+            .build()
+    }
+
+    /// What the AWS load balancer controller makes for a service: a group, and a network load balancer in the public subnets.
+    pub async fn balancer_of(&self, cluster: &str, service: &str) -> Balancer {
+        let marked = Self::tag("kubernetes.io/role/elb", "1");
+        let shared = Self::tag(&format!("kubernetes.io/cluster/{cluster}"), "shared");
+        let found = self.ec2.describe_subnets().filters(marked).filters(shared);
+        let found = found.send().await.unwrap();
+        let subnets: Vec<String> = found
+            .subnets()
+            .iter()
+            .filter_map(|subnet| subnet.subnet_id().map(str::to_owned))
+            .collect();
+        let vpc = found.subnets()[0].vpc_id().unwrap();
+        let made = self
+            .ec2
+            .create_security_group()
+            .vpc_id(vpc)
+            .group_name(format!("k8s-{service}"))
+            .description("of the controller")
+            .tag_specifications(
+                aws_sdk_ec2::types::TagSpecification::builder()
+                    .resource_type(aws_sdk_ec2::types::ResourceType::SecurityGroup)
+                    .tags(
+                        aws_sdk_ec2::types::Tag::builder()
+                            .key("elbv2.k8s.aws/cluster")
+                            .value(cluster)
+                            .build(),
+                    )
+                    .build(),
+            );
+        let group = made.send().await.unwrap().group_id().unwrap().to_owned();
+        let tag = |key: &str, value: &str| {
+            aws_sdk_elasticloadbalancingv2::types::Tag::builder()
+                .key(key)
+                .value(value)
+                .build()
+        };
+        let made = self
+            .elb
+            .create_load_balancer()
+            .name(format!("k8s-{service}"))
+            .r#type(aws_sdk_elasticloadbalancingv2::types::LoadBalancerTypeEnum::Network)
+            .set_subnets(Some(subnets))
+            .security_groups(&group)
+            .tags(tag("elbv2.k8s.aws/cluster", cluster))
+            .tags(tag("service.k8s.aws/stack", &format!("default/{service}")));
+        let made = made.send().await.unwrap();
+        Balancer {
+            arn: made.load_balancers()[0]
+                .load_balancer_arn()
+                .unwrap()
+                .to_owned(),
+            group,
+        }
+    }
+
+    /// And takes away: the balancer at once, its group when the interfaces have gone.
+    pub async fn remove_balancer(&self, balancer: &Balancer) {
+        let delete = self
+            .elb
+            .delete_load_balancer()
+            .load_balancer_arn(&balancer.arn);
+        delete.send().await.unwrap();
+        let _ = &balancer.group;
+    }
+
+    /// Whether a controller on a node reaches AWS.
+    pub fn has_way_out(&self) -> bool {
+        let graph = self.aws.inspect();
+        crate::graph::all(&graph, "ec2", "nat_gateways")
+            .iter()
+            .any(|(_, gateway)| gateway["state"] == "available")
+    }
+
+    pub async fn attach(&self, volume: &str, instance: &str) {
+        soon(async || {
+            let attach = self.ec2.attach_volume().volume_id(volume);
+            attach
+                .instance_id(instance)
+                .device("/dev/xvdba")
+                .send()
+                .await
+        })
+        .await;
+    }
+}
