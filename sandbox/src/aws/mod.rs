@@ -48,11 +48,6 @@
 //!   unless `.status(...)` says otherwise, `.field(...)` for members of JSON errors.
 //! - Each behaviour gets a row in `FIDELITY.md` with its source and its test.
 
-#![expect(
-    dead_code,
-    reason = "the core offers what services to come need; goes when the last of them stands"
-)]
-
 mod cloud;
 mod ec2;
 mod eks;

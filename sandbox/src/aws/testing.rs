@@ -72,7 +72,6 @@ impl Stage {
         let invocation = Invocation {
             service: service.name,
             action: action.name,
-            endpoint: String::new(),
         };
         let caller = Caller {
             account: self.place.account.clone(),

@@ -95,7 +95,7 @@ pub(crate) async fn answer(cloud: &Cloud, parts: &Parts, body: &Bytes) -> Answer
         if let Some(error) = before {
             return Err(error);
         }
-        act(cloud, world, &claim, &caller, service, &call, verdict.stale)
+        act(world, &claim, &caller, service, &call, verdict.stale)
     };
     let result = if action.mutating {
         cloud.change(work)
@@ -121,7 +121,6 @@ pub(crate) async fn answer(cloud: &Cloud, parts: &Parts, body: &Bytes) -> Answer
 
 /// Do it.
 fn act(
-    cloud: &Cloud,
     world: &mut World,
     claim: &Claim,
     caller: &Caller,
@@ -152,7 +151,6 @@ fn act(
     let invocation = Invocation {
         service: service.name,
         action: call.action.name,
-        endpoint: cloud.endpoint.clone(),
     };
     let place = Place {
         account: caller.account.clone(),

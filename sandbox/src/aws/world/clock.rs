@@ -1,6 +1,8 @@
 //! Time: the wall clock for what is shown, scaled durations for what AWS takes.
 
+#[cfg(test)]
 use std::sync::Arc;
+#[cfg(test)]
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -57,6 +59,7 @@ pub(crate) enum Clock {
         scale: f64,
     },
     /// Moved by hand, for tests; not scaled.
+    #[cfg(test)]
     Manual(Arc<AtomicI64>),
 }
 
@@ -70,6 +73,7 @@ impl Clock {
     pub(crate) fn now(&self) -> Time {
         match self {
             Self::Wall { .. } => Time(jiff::Timestamp::now().as_millisecond()),
+            #[cfg(test)]
             Self::Manual(now) => Time(now.load(Ordering::SeqCst)),
         }
     }
@@ -78,6 +82,7 @@ impl Clock {
     pub(crate) fn scaled(&self, aws: Duration) -> Duration {
         match self {
             Self::Wall { scale } => aws.div_f64(*scale),
+            #[cfg(test)]
             Self::Manual(_) => aws,
         }
     }

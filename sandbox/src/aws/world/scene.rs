@@ -1,6 +1,5 @@
 //! What a handler gets to see and to change.
 
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,8 +59,6 @@ impl Caller {
 pub(crate) struct Invocation {
     pub(crate) service: &'static str,
     pub(crate) action: &'static str,
-    /// The endpoint's own address, for links in replies.
-    pub(crate) endpoint: String,
 }
 
 impl Invocation {
@@ -70,7 +67,6 @@ impl Invocation {
         Self {
             service: "",
             action: "",
-            endpoint: String::new(),
         }
     }
 }
@@ -138,11 +134,6 @@ impl Scene<'_> {
     /// The moment after a wait of the latency table.
     pub(crate) fn later(&self, wait: Wait) -> Time {
         let aws = self.core.latencies.of(wait);
-        self.now.after(self.core.clock.scaled(aws))
-    }
-
-    /// The moment after a duration of AWS's time.
-    pub(crate) fn after(&self, aws: Duration) -> Time {
         self.now.after(self.core.clock.scaled(aws))
     }
 
