@@ -1,6 +1,5 @@
 //! What a handler gets to see and to change.
 
-
 use serde::{Deserialize, Serialize};
 
 use super::clock::{Clock, Time};
