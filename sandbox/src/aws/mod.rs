@@ -88,9 +88,11 @@ use crate::error::SandboxError;
 
 pub(crate) use self::cloud::DEFAULT_ACCOUNT;
 pub use self::eks::host::{
-    ClaimVolume, ClusterHost, ClusterView, Identity, NodeView, PlaneAddress, access_policies,
+    ClusterHost, ClusterView, Identity, NodeView, PlaneAddress, access_policies,
     policy_group,
 };
+pub use self::eks::owned::ClaimVolume;
+pub use self::elb::service::ServiceBalancer;
 pub use self::world::counters::CallCount;
 pub use self::world::effects::{Effect, EffectKind};
 pub use self::world::faults::{AwsFaultEffect, AwsFaultMoment, AwsFaultRule};

@@ -58,6 +58,7 @@ pub(crate) const SERVICE: Service = Service {
         route::ACTIONS,
         security_group::ACTIONS,
         rule::ACTIONS,
+        rule::change::ACTIONS,
         endpoint::ACTIONS,
         prefix_list::ACTIONS,
         interface::ACTIONS,

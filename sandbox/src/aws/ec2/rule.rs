@@ -1,5 +1,7 @@
 //! Rules of security groups.
 
+pub(crate) mod change;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +75,33 @@ impl Rule {
             description: None,
             tags: Tags::default(),
         }
+    }
+
+    /// A rule that lets in one protocol at a range of ports (of ICMP: type and code).
+    pub(crate) fn ports(
+        scene: &mut Scene<'_>,
+        protocol: &str,
+        ports: (i64, i64),
+        peer: Peer,
+    ) -> Self {
+        Self {
+            protocol: protocol.to_owned(),
+            ports: Some(ports),
+            ..Self::everything(scene, false, peer)
+        }
+    }
+
+    /// The same with a description.
+    pub(crate) fn described(self, description: String) -> Self {
+        Self {
+            description: Some(description),
+            ..self
+        }
+    }
+
+    /// Its description.
+    pub(crate) fn description(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
     fn same(&self, other: &Self) -> bool {

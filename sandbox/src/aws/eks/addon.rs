@@ -336,7 +336,7 @@ fn delete(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> 
     let (cluster, addon) = addon_of(scene, params)?;
     if matches!(addon.status, AddonStatus::Updating) {
         let message = "Addon cannot be deleted as it is currently in UPDATING state";
-        return Err(in_use(message).field("addonName", addon.name.clone()));
+        return Err(bad_request(message).field("addonName", addon.name.clone()));
     }
     if params.flag("preserve")? == Some(true) {
         return Err(ApiError::not_simulated(

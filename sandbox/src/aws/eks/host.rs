@@ -14,7 +14,7 @@ use super::addon::Addon;
 use super::cluster::{self, Plane, Status};
 use super::{by_id, version};
 use crate::aws::Aws;
-use crate::aws::ec2::{instance, instance_type, volume};
+use crate::aws::ec2::{instance, instance_type};
 use crate::aws::world::World;
 use crate::aws::world::scene::Scene;
 use crate::aws::world::zones;
@@ -83,19 +83,6 @@ pub struct NodeView {
     pub ready: bool,
     /// Whether it is being drained: it takes no more pods.
     pub leaving: bool,
-}
-
-/// A volume that the EBS CSI driver made for a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimVolume {
-    /// `vol-...`.
-    pub id: String,
-    /// Zone.
-    pub zone: String,
-    /// Size in GiB.
-    pub size_gib: i64,
-    /// What the driver writes on it.
-    pub tags: BTreeMap<String, String>,
 }
 
 /// Who somebody is inside a cluster.
@@ -232,7 +219,11 @@ fn view(scene: &Scene<'_>, cluster: &cluster::Cluster) -> ClusterView {
 }
 
 /// Look at, or change, the cluster of that id, wherever it is.
-fn at<T>(world: &mut World, id: &str, work: impl FnOnce(&mut Scene<'_>) -> T) -> Option<T> {
+pub(super) fn at<T>(
+    world: &mut World,
+    id: &str,
+    work: impl FnOnce(&mut Scene<'_>) -> T,
+) -> Option<T> {
     let place = world.places().into_iter().find(|place| {
         world.on(place, world.core.clock.now(), |scene| {
             by_id(scene, id).is_some()
@@ -311,44 +302,6 @@ impl Aws {
         let caller = self.caller_of(&url, &[("x-k8s-aws-id", &name)])?;
         self.cloud
             .with(|world| at(world, id, |scene| entered(scene, id, &caller)))?
-    }
-
-    /// A claim of the cluster of that id has a volume: it appears in EC2, with the tags of the driver and of its add-on.
-    pub fn claim_volume(&self, cluster: &str, claimed: ClaimVolume) {
-        self.cloud.change(|world| {
-            at(world, cluster, |scene| {
-                let Some(of) = by_id(scene, cluster) else {
-                    return;
-                };
-                let mut tags = claimed.tags;
-                let name = of.name.clone();
-                tags.insert("KubernetesCluster".to_owned(), name.clone());
-                tags.insert(format!("kubernetes.io/cluster/{name}"), "owned".to_owned());
-                tags.extend(
-                    of.addons
-                        .get("aws-ebs-csi-driver")
-                        .map(Addon::volume_tags)
-                        .unwrap_or_default(),
-                );
-                let new = volume::NewVolume {
-                    zone: claimed.zone,
-                    size: claimed.size_gib,
-                    kind: "gp3".to_owned(),
-                    iops: None,
-                    throughput: None,
-                    encrypted: false,
-                    kms_key: None,
-                    tags,
-                };
-                volume::create_as(scene, claimed.id, new);
-            });
-        });
-    }
-
-    /// A claim's volume is deleted in EC2.
-    pub fn release_volume(&self, cluster: &str, id: &str) {
-        self.cloud
-            .change(|world| at(world, cluster, |scene| volume::remove(scene, id)));
     }
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod cluster;
 mod create;
 pub(crate) mod host;
+pub(crate) mod owned;
 mod network;
 mod node;
 mod nodegroup;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::access::Entry;
+use super::cluster::Status;
 use super::create::MISMATCH;
 use super::node::Node;
 use super::{
@@ -288,7 +289,8 @@ fn prepare(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Nodegroup, ApiEr
             .field("clusterName", cluster.name.clone())
             .field("nodegroupName", name));
     }
-    if !cluster.is_up() {
+    // Not while it is being changed either.
+    if cluster.status != Status::Active {
         return Err(bad_request(format!(
             "Cluster '{}' is not in ACTIVE status",
             cluster.name

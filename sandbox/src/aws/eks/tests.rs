@@ -461,6 +461,11 @@ fn add_ons_conflict_with_what_came_with_the_cluster() {
     let change = json!({"clusterName": "c", "addonName": "kube-proxy", "addonVersion": version});
     call(&mut ground.stage, "UpdateAddon", change);
     assert_eq!(ground.addon_status("kube-proxy"), "UPDATING");
+    let named = json!({"clusterName": "c", "addonName": "kube-proxy"});
+    assert_eq!(
+        refused(&mut ground.stage, "DeleteAddon", named),
+        "InvalidRequestException"
+    );
     ground.stage.pass(60);
     assert_eq!(ground.addon_status("kube-proxy"), "ACTIVE");
 }
@@ -491,6 +496,11 @@ fn one_change_of_a_cluster_at_a_time() {
     assert_eq!(
         refused(&mut ground.stage, "DeleteCluster", json!({"name": "c"})),
         "ResourceInUseException"
+    );
+    let group = ground.group(1);
+    assert_eq!(
+        refused(&mut ground.stage, "CreateNodegroup", group),
+        "InvalidRequestException"
     );
     ground.stage.pass(200);
     let asked = json!({"name": "c", "updateId": update["update"]["id"]});

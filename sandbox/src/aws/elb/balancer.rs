@@ -1,10 +1,13 @@
 //! Load balancers: application and network ones.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Event, absent, is_classic, tags};
-use crate::aws::ec2::interface::{self, NewInterface};
+use super::{Event, absent, classic, is_classic, tags};
+use crate::aws::ec2::address;
+use crate::aws::ec2::interface::{self, NewInterface, PublicAddress};
 use crate::aws::ec2::resource::find;
 use crate::aws::service::Action;
 use crate::aws::wire::error::ApiError;
@@ -12,8 +15,11 @@ use crate::aws::wire::params::Params;
 use crate::aws::world::clock::Time;
 use crate::aws::world::latency::Wait;
 use crate::aws::world::paging::page;
-use crate::aws::world::scene::Scene;
+use crate::aws::world::scene::{Place, Scene};
 use crate::aws::world::tags::Tags;
+
+/// Who makes the interfaces of load balancers.
+const SERVICE: &str = "amazon-elb";
 
 /// A load balancer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,18 +39,22 @@ pub(crate) struct Balancer {
 }
 
 impl Balancer {
+    fn host_name(&self, place: &Place) -> String {
+        let (name, id, region) = (&self.name, &self.id, &place.region);
+        if self.kind == "network" {
+            format!("{name}-{id}.elb.{region}.amazonaws.com")
+        } else {
+            format!("{name}-{id}.{region}.elb.amazonaws.com")
+        }
+    }
+
     fn show(&self, scene: &Scene<'_>, arn: &str) -> Value {
         let zones: Vec<Value> = self
             .subnets
             .iter()
             .map(|(zone, subnet)| json!({"ZoneName": zone, "SubnetId": subnet, "LoadBalancerAddresses": []}))
             .collect();
-        let region = &scene.place.region;
-        let domain = if self.kind == "network" { "elb" } else { "" };
-        let dns = match domain {
-            "" => format!("{}-{}.{region}.elb.amazonaws.com", self.name, self.id),
-            _ => format!("{}-{}.elb.{region}.amazonaws.com", self.name, self.id),
-        };
+        let dns = self.host_name(scene.place);
         json!({
             "LoadBalancerArn": arn,
             "DNSName": dns,
@@ -145,58 +155,139 @@ fn create(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> 
         find(&scene.region.ec2.groups, id)
             .map_err(|error| ApiError::new("InvalidSecurityGroup", error.message))?;
     }
-    let tags = Tags::new(tags(params)?);
+    let new = NewBalancer {
+        name,
+        kind: if kind == "network" {
+            "network"
+        } else {
+            "application"
+        },
+        internal: params.text("Scheme") == Some("internal"),
+        vpc,
+        subnets: subnets.into_iter().map(|(_, subnet)| subnet).collect(),
+        groups,
+        tags: tags(params)?,
+    };
+    let arn = make(scene, new)?;
+    let made = scene.region.elb.balancers.get(&arn);
+    let shown = made.map(|made| made.show(scene, &arn));
+    Ok(json!({ "LoadBalancers": [shown] }))
+}
+
+/// What a load balancer is made with by other parts of the simulator.
+pub(super) struct NewBalancer {
+    pub(super) name: String,
+    /// `application` or `network`.
+    pub(super) kind: &'static str,
+    pub(super) internal: bool,
+    pub(super) vpc: String,
+    pub(super) subnets: Vec<String>,
+    pub(super) groups: Vec<String>,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// Make one; gives its ARN.
+pub(super) fn make(scene: &mut Scene<'_>, new: NewBalancer) -> Result<String, ApiError> {
     let id = scene.core.ids.hex(16);
-    let short = if kind == "network" { "net" } else { "app" };
-    let mut interfaces = Vec::new();
-    for (_, subnet) in &subnets {
+    let (short, interface) = match new.kind {
+        "network" => ("net", "network_load_balancer"),
+        _ => ("app", "interface"),
+    };
+    let describe = format!("ELB {short}/{}/{id}", new.name);
+    let interfaces = interfaces(
+        scene,
+        &new.subnets,
+        &describe,
+        &new.groups,
+        interface,
+        !new.internal,
+    )?;
+    let arn = scene.place.arn(
+        "elasticloadbalancing",
+        &format!("loadbalancer/{short}/{}/{id}", new.name),
+    );
+    let zone = |id: &String| scene.region.ec2.subnets.get(id).map(|one| one.zone.clone());
+    let subnets = new.subnets.iter();
+    let subnets = subnets.filter_map(|id| Some((zone(id)?, id.clone())));
+    let balancer = Balancer {
+        name: new.name,
+        id,
+        created: scene.now,
+        kind: new.kind.to_owned(),
+        scheme: if new.internal {
+            "internal".to_owned()
+        } else {
+            "internet-facing".to_owned()
+        },
+        vpc: new.vpc,
+        subnets: subnets.collect(),
+        groups: new.groups,
+        active: false,
+        interfaces,
+        tags: Tags::new(new.tags),
+    };
+    scene.region.elb.balancers.insert(arn.clone(), balancer);
+    scene.schedule(
+        Wait::BalancerActive,
+        Event::Active {
+            balancer: arn.clone(),
+        },
+    );
+    Ok(arn)
+}
+
+/// An interface in each subnet, with a public address where it is reached from the internet; none when one fails.
+pub(super) fn interfaces(
+    scene: &mut Scene<'_>,
+    subnets: &[String],
+    description: &str,
+    groups: &[String],
+    kind: &'static str,
+    public: bool,
+) -> Result<Vec<String>, ApiError> {
+    let mut made = Vec::new();
+    for subnet in subnets {
         let new = NewInterface {
             subnet: subnet.clone(),
-            description: format!("ELB {short}/{name}/{id}"),
-            groups: groups.clone(),
-            kind: if kind == "network" {
-                "network_load_balancer"
-            } else {
-                "interface"
-            },
-            requester: Some("amazon-elb".to_owned()),
-            service: Some("amazon-elb"),
+            description: description.to_owned(),
+            groups: groups.to_vec(),
+            kind,
+            requester: Some(SERVICE.to_owned()),
+            service: Some(SERVICE),
             ..NewInterface::default()
         };
         match interface::create(scene, new) {
-            Ok(made) => interfaces.push(made),
+            Ok(id) => {
+                let address = public.then(|| address::public_address(scene));
+                if let Some(interface) = scene.region.ec2.interfaces.get_mut(&id) {
+                    interface.public = address.map(|address| PublicAddress {
+                        address,
+                        allocation: None,
+                        owner: SERVICE.to_owned(),
+                    });
+                }
+                made.push(id);
+            }
             Err(error) => {
-                interfaces
-                    .iter()
-                    .for_each(|made| interface::remove(scene, made));
+                made.iter().for_each(|id| interface::remove(scene, id));
                 return Err(ApiError::new("InvalidSubnet", error.message));
             }
         }
     }
-    let arn = scene.place.arn(
-        "elasticloadbalancing",
-        &format!("loadbalancer/{short}/{name}/{id}"),
-    );
-    let balancer = Balancer {
-        name,
-        id,
-        created: scene.now,
-        kind,
-        scheme: params
-            .text("Scheme")
-            .unwrap_or("internet-facing")
-            .to_owned(),
-        vpc,
-        subnets,
-        groups,
-        active: false,
-        interfaces,
-        tags,
-    };
-    let shown = balancer.show(scene, &arn);
-    scene.region.elb.balancers.insert(arn.clone(), balancer);
-    scene.schedule(Wait::BalancerActive, Event::Active { balancer: arn });
-    Ok(json!({ "LoadBalancers": [shown] }))
+    Ok(made)
+}
+
+/// The ARN of the one of that name.
+pub(super) fn named(scene: &Scene<'_>, name: &str) -> Option<String> {
+    let mut all = scene.region.elb.balancers.iter();
+    all.find(|(_, one)| one.name == name)
+        .map(|(arn, _)| arn.clone())
+}
+
+/// Its name in DNS.
+pub(super) fn host_name(scene: &Scene<'_>, arn: &str) -> Option<String> {
+    let balancer = scene.region.elb.balancers.get(arn)?;
+    Some(balancer.host_name(scene.place))
 }
 
 /// It is active.
@@ -208,12 +299,7 @@ pub(super) fn active(scene: &mut Scene<'_>, arn: &str) {
 
 fn describe(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> {
     if is_classic(params) {
-        let named = params.texts("LoadBalancerNames");
-        if let Some(name) = named.first() {
-            let message = format!("There is no ACTIVE Load Balancer named '{name}'");
-            return Err(ApiError::new("LoadBalancerNotFound", message));
-        }
-        return Ok(json!({ "LoadBalancerDescriptions": [] }));
+        return classic::describe(scene, params);
     }
     let (arns, names) = (params.texts("LoadBalancerArns"), params.texts("Names"));
     let all = &scene.region.elb.balancers;
@@ -249,22 +335,28 @@ fn describe(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError
 /// Deleting one that is not there is no error (ELB API reference). Its interfaces linger.
 fn delete(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> {
     if is_classic(params) {
-        return Ok(json!({}));
+        return classic::delete(scene, params);
     }
-    let arn = params.need("LoadBalancerArn")?;
-    if let Some(gone) = scene.region.elb.balancers.remove(arn) {
-        scene
-            .region
-            .elb
-            .listeners
-            .retain(|_, listener| listener.balancer != arn);
-        let interfaces = gone.interfaces;
-        scene.schedule(
-            Wait::BalancerInterfacesGone,
-            Event::InterfacesGone { interfaces },
-        );
-    }
+    let arn = params.need("LoadBalancerArn")?.to_owned();
+    remove(scene, &arn);
     Ok(json!({}))
+}
+
+/// Take it away, with its listeners; its interfaces linger.
+pub(super) fn remove(scene: &mut Scene<'_>, arn: &str) {
+    if let Some(gone) = scene.region.elb.balancers.remove(arn) {
+        let listeners = &mut scene.region.elb.listeners;
+        listeners.retain(|_, listener| listener.balancer != arn);
+        linger(scene, gone.interfaces);
+    }
+}
+
+/// Interfaces of a load balancer that is gone stay for a while.
+pub(super) fn linger(scene: &mut Scene<'_>, interfaces: Vec<String>) {
+    scene.schedule(
+        Wait::BalancerInterfacesGone,
+        Event::InterfacesGone { interfaces },
+    );
 }
 
 /// Its interfaces go.

@@ -1,6 +1,9 @@
-//! Elastic Load Balancing, version 2. The older API answers that there are no classic load balancers: nothing here makes one.
+//! Elastic Load Balancing, version 2, and of the older API what looks for and deletes classic load balancers: services of EKS
+//! clusters make them.
 
 mod balancer;
+mod classic;
+pub(crate) mod service;
 mod target_group;
 #[cfg(test)]
 mod tests;
@@ -13,7 +16,7 @@ use serde_json::{Value, json};
 use crate::aws::service::{Action, Protocol, Service};
 use crate::aws::wire::error::ApiError;
 use crate::aws::wire::params::Params;
-use crate::aws::world::scene::Scene;
+use crate::aws::world::scene::{Place, Scene};
 use crate::aws::world::tags::Tags;
 
 pub(crate) const SERVICE: Service = Service {
@@ -29,6 +32,8 @@ pub(crate) const SERVICE: Service = Service {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct State {
+    /// Classic ones, by name.
+    classic: BTreeMap<String, classic::Classic>,
     /// By ARN.
     balancers: BTreeMap<String, balancer::Balancer>,
     /// By ARN.
@@ -39,16 +44,17 @@ pub(crate) struct State {
 
 impl State {
     /// Everything that has tags.
-    pub(crate) fn tagged(&self) -> Vec<(&str, &Tags)> {
+    pub(crate) fn tagged(&self, place: &Place) -> Vec<(String, &Tags)> {
         let balancers = self
             .balancers
             .iter()
-            .map(|(arn, one)| (arn.as_str(), &one.tags));
+            .map(|(arn, one)| (arn.clone(), &one.tags));
         let groups = self
             .target_groups
             .iter()
-            .map(|(arn, one)| (arn.as_str(), &one.tags));
-        balancers.chain(groups).collect()
+            .map(|(arn, one)| (arn.clone(), &one.tags));
+        let classic = classic::tagged(&self.classic, place);
+        balancers.chain(groups).chain(classic).collect()
     }
 
     fn tags_of(&mut self, arn: &str) -> Option<&mut Tags> {
@@ -92,7 +98,11 @@ fn is_classic(params: Params<'_>) -> bool {
 }
 
 const ACTIONS: &[Action] = &[
-    Action::read("DescribeTags", &["ResourceArns"], describe_tags),
+    Action::read(
+        "DescribeTags",
+        &["ResourceArns", "LoadBalancerNames"],
+        describe_tags,
+    ),
     Action::write("AddTags", &["ResourceArns", "Tags"], add_tags),
     Action::write("RemoveTags", &["ResourceArns", "TagKeys"], remove_tags),
 ];
@@ -111,6 +121,9 @@ fn absent(arn: &str) -> ApiError {
 }
 
 fn describe_tags(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> {
+    if is_classic(params) {
+        return classic::describe_tags(scene, params);
+    }
     let mut shown = Vec::new();
     for arn in params.texts("ResourceArns") {
         let tags = scene

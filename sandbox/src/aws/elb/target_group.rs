@@ -1,5 +1,7 @@
 //! Target groups, and the listeners that lead to them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -20,6 +22,61 @@ pub(crate) struct TargetGroup {
     vpc: String,
     kind: String,
     pub(super) tags: Tags,
+}
+
+/// What a target group is made with by other parts of the simulator.
+pub(super) struct NewTargetGroup {
+    pub(super) name: String,
+    pub(super) protocol: String,
+    pub(super) port: i64,
+    pub(super) vpc: String,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// Make a target group, and a listener of that load balancer which leads to it.
+pub(super) fn listen(scene: &mut Scene<'_>, balancer: &str, port: i64, new: NewTargetGroup) {
+    let id = scene.core.ids.hex(16);
+    let target = scene.place.arn(
+        "elasticloadbalancing",
+        &format!("targetgroup/{}/{id}", new.name),
+    );
+    let listener = Listener {
+        balancer: balancer.to_owned(),
+        protocol: new.protocol.clone(),
+        port,
+        target: target.clone(),
+    };
+    let group = TargetGroup {
+        name: new.name,
+        protocol: new.protocol,
+        port: new.port,
+        vpc: new.vpc,
+        kind: "instance".to_owned(),
+        tags: Tags::new(new.tags),
+    };
+    let id = scene.core.ids.hex(16);
+    let arn = listener_arn(balancer, &id);
+    let elb = &mut scene.region.elb;
+    elb.target_groups.insert(target, group);
+    elb.listeners.insert(arn, listener);
+}
+
+/// Whether a load balancer listens at that port.
+pub(super) fn listens(scene: &Scene<'_>, balancer: &str, port: i64) -> bool {
+    let mut all = scene.region.elb.listeners.values();
+    all.any(|listener| listener.balancer == balancer && listener.port == port)
+}
+
+/// The target groups of a load balancer.
+pub(super) fn of(scene: &Scene<'_>, balancer: &str) -> Vec<String> {
+    let all = scene.region.elb.listeners.values();
+    let mine = all.filter(|listener| listener.balancer == balancer);
+    mine.map(|listener| listener.target.clone()).collect()
+}
+
+fn listener_arn(balancer: &str, id: &str) -> String {
+    let base = balancer.replacen(":loadbalancer/", ":listener/", 1);
+    format!("{base}/{id}")
 }
 
 /// A listener of a load balancer, which forwards to one target group.
@@ -205,10 +262,7 @@ fn create_listener(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, A
         return Err(ApiError::new("DuplicateListener", message));
     }
     let id = scene.core.ids.hex(16);
-    let arn = format!(
-        "{}/{id}",
-        balancer.replacen(":loadbalancer/", ":listener/", 1)
-    );
+    let arn = listener_arn(balancer, &id);
     let shown = show_listener(&arn, &listener);
     scene.region.elb.listeners.insert(arn, listener);
     Ok(json!({ "Listeners": [shown] }))

@@ -59,9 +59,8 @@ fn all<'a>(scene: &'a Scene<'_>) -> Vec<(String, &'a Tags)> {
     all.extend(
         region
             .elb
-            .tagged()
-            .into_iter()
-            .map(|(arn, tags)| (arn.to_owned(), tags)),
+            .tagged(scene.place)
+            .into_iter(),
     );
     let keys = region.kms.keys.values().filter(|key| listed(key.created));
     all.extend(keys.map(|key| (key.arn.clone(), &key.tags)));

@@ -91,7 +91,8 @@ where
     (store, settled(changes).boxed())
 }
 
-fn settled<K: Send + 'static>(
+/// Yields after each change that a watch sees, and once when a list is complete.
+pub(crate) fn settled<K: Send + 'static>(
     changes: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
 ) -> impl Stream<Item = ()> + Send {
     changes.filter_map(|event| async move {
@@ -100,7 +101,7 @@ fn settled<K: Send + 'static>(
             Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => None,
             Ok(_) => Some(()),
             Err(error) => {
-                tracing::debug!(%error, "the watch of a kind of volume objects starts again");
+                tracing::debug!(%error, "a watch starts again");
                 None
             }
         }

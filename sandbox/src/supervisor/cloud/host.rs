@@ -14,7 +14,7 @@ use super::super::components::Flavour;
 use super::super::credentials::{Credentials, base64};
 use super::super::process::Watcher;
 use super::super::runtime::{self, Cluster, ClusterRuntime, listen_at_best, port};
-use super::{access, nodes, volumes};
+use super::{access, balancers, nodes, volumes};
 use crate::aws::{Aws, ClusterHost, ClusterView, PlaneAddress};
 use crate::control::EksStatus;
 use crate::error::SandboxError;
@@ -115,7 +115,11 @@ impl EksHost {
         }
     }
 
-    async fn boot(&self, view: &ClusterView) -> Result<(Running, PlaneAddress), SandboxError> {
+    async fn boot(
+        &self,
+        aws: &Arc<Aws>,
+        view: &ClusterView,
+    ) -> Result<(Running, PlaneAddress), SandboxError> {
         let layout = self.layout(view);
         files::private_directory(&layout.root)?;
         runtime::wait_for_predecessor(&view.name, &layout).await?;
@@ -146,6 +150,8 @@ impl EksHost {
             volumes: false,
         };
         let runtime = cluster.boot(&|_| {}).await?;
+        let (id, client) = (view.id.clone(), runtime.client().clone());
+        runtime.spawn(balancers::run(Arc::clone(aws), id, client, runtime.ends()));
         access::prepare(runtime.client()).await?;
         let running = Running {
             runtime,
@@ -169,7 +175,7 @@ impl EksHost {
         };
         let boots = missing.into_iter().map(|view| async move {
             for attempt in 1..=ATTEMPTS {
-                match self.boot(view).await {
+                match self.boot(aws, view).await {
                     Ok((running, address)) => {
                         self.show(view, &running.runtime);
                         self.running.lock().await.insert(view.id.clone(), running);

@@ -1,6 +1,7 @@
 //! The simulated AWS of a sandbox: its endpoint, and the real control planes behind its EKS clusters.
 
 mod access;
+mod balancers;
 mod host;
 mod nodes;
 mod tokens;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::PersistentVolume;
+use k8s_openapi::api::storage::v1::{StorageClass, VolumeAttachment};
 use kube::runtime::reflector;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
@@ -27,42 +28,91 @@ pub(super) async fn run(
     }
 }
 
+/// What EC2 was told of a volume.
+#[derive(Clone, PartialEq)]
+struct Told {
+    /// Whether it goes with its object.
+    deletes: bool,
+    size_gib: i64,
+    /// The node that it is attached to.
+    node: Option<String>,
+}
+
 /// Keep EC2's volumes those of the cluster's persistent volumes.
 async fn mirror(aws: &Aws, cluster: &str, client: kube::Client) {
-    let (store, writer) = reflector::store::<PersistentVolume>();
-    let changes = watcher(Api::all(client), watcher::Config::default())
+    let (volumes, writer) = reflector::store::<PersistentVolume>();
+    let of_volumes = watcher(Api::all(client.clone()), watcher::Config::default())
         .default_backoff()
         .reflect(writer);
-    let mut changes = std::pin::pin!(changes);
-    // Volumes seen so far, and whether they go with their object.
-    let mut known: BTreeMap<String, bool> = BTreeMap::new();
-    while let Some(change) = changes.next().await {
-        match change {
-            // A list is of use when it is complete.
-            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) | Err(_) => continue,
-            Ok(_) => {}
+    let (attachments, writer) = reflector::store::<VolumeAttachment>();
+    let of_attachments = watcher(Api::all(client.clone()), watcher::Config::default())
+        .default_backoff()
+        .reflect(writer);
+    let mut changes = std::pin::pin!(futures::stream::select(
+        volumes::settled(of_volumes),
+        volumes::settled(of_attachments)
+    ));
+    let mut known: BTreeMap<String, Told> = BTreeMap::new();
+    while changes.next().await.is_some() {
+        // Lists are of use when both are complete.
+        if volumes.wait_until_ready().await.is_err()
+            || attachments.wait_until_ready().await.is_err()
+        {
+            return;
         }
         let mut present = BTreeMap::new();
-        for volume in store.state() {
-            let Some(own) = of(&volume) else { continue };
-            let policy = volume
-                .spec
-                .as_ref()
-                .and_then(|spec| spec.persistent_volume_reclaim_policy.clone());
+        for volume in volumes.state() {
+            let Some(mut own) = of(&volume) else { continue };
+            let spec = volume.spec.as_ref();
+            let policy = spec.and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
+            let told = Told {
+                deletes: policy == Some("Delete"),
+                size_gib: own.size_gib,
+                node: node_of(&attachments, &volume.name_any()),
+            };
             let id = own.id.clone();
-            if !known.contains_key(&id) {
+            let before = known.get(&id);
+            if before.is_none_or(|before| before.size_gib != told.size_gib) {
+                if before.is_none() {
+                    own.parameters = parameters(&client, &volume).await;
+                }
                 aws.claim_volume(cluster, own);
             }
-            present.insert(id, policy.as_deref() == Some("Delete"));
+            if before.is_none_or(|before| before.node != told.node) {
+                aws.place_volume(cluster, &id, told.node.as_deref());
+            }
+            present.insert(id, told);
         }
         // What went while nobody looked stays in EC2, as it would when somebody takes the finalizer off.
-        for (id, deletes) in &known {
-            if *deletes && !present.contains_key(id) {
+        for (id, told) in &known {
+            if told.deletes && !present.contains_key(id) {
                 aws.release_volume(cluster, id);
             }
         }
         known = present;
     }
+}
+
+/// The node to which a persistent volume is attached.
+fn node_of(all: &reflector::Store<VolumeAttachment>, volume: &str) -> Option<String> {
+    all.state().iter().find_map(|one| {
+        let attached = one.status.as_ref().is_some_and(|status| status.attached);
+        let source = one.spec.source.persistent_volume_name.as_deref();
+        let ours = one.spec.attacher == volumes::DRIVER && source == Some(volume);
+        (ours && attached).then(|| one.spec.node_name.clone())
+    })
+}
+
+/// The parameters of a volume's storage class, which may have gone.
+async fn parameters(client: &kube::Client, volume: &PersistentVolume) -> BTreeMap<String, String> {
+    let name = volume
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.storage_class_name.clone());
+    let classes: Api<StorageClass> = Api::all(client.clone());
+    let class = classes.get_opt(&name.unwrap_or_default()).await;
+    let class = class.ok().flatten();
+    class.and_then(|class| class.parameters).unwrap_or_default()
 }
 
 /// The EBS volume behind a persistent volume.
@@ -115,6 +165,8 @@ fn of(volume: &PersistentVolume) -> Option<ClaimVolume> {
         ),
     ]);
     Some(ClaimVolume {
+        name: volume.name_any(),
+        parameters: BTreeMap::new(),
         id: csi.volume_handle.clone(),
         zone,
         size_gib: size,
