@@ -169,6 +169,26 @@ def filters():
     ec2.delete_vpc(VpcId=tagged)
 
 
+def rules():
+    """Rules are changed in place, and keep their identifiers."""
+    group = ec2.create_security_group(GroupName="rules", Description="d", VpcId=vpc)["GroupId"]
+    asked = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+    (made,) = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[asked])["SecurityGroupRules"]
+    named = {"SecurityGroupRuleId": made["SecurityGroupRuleId"]}
+    changed = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "ReferencedGroupId": group}
+    ec2.modify_security_group_rules(
+        GroupId=group, SecurityGroupRules=[{**named, "SecurityGroupRule": changed}]
+    )
+    ec2.update_security_group_rule_descriptions_ingress(
+        GroupId=group, SecurityGroupRuleDescriptions=[{**named, "Description": "inside"}]
+    )
+    (shown,) = ec2.describe_security_group_rules(SecurityGroupRuleIds=[made["SecurityGroupRuleId"]])[
+        "SecurityGroupRules"
+    ]
+    assert shown["FromPort"] == 443 and shown["ReferencedGroupInfo"]["GroupId"] == group, shown
+    assert shown["Description"] == "inside" and "CidrIpv4" not in shown, shown
+
+
 def dry_runs():
     before = graph()
     for call, parameters in [
@@ -264,5 +284,5 @@ def signatures():
     assert boto3.client("sts", **keys).get_caller_identity()["Account"] == "111122223333"
 
 
-for part in (tokens, pages, filters, dry_runs, retries, unknown, signatures):
+for part in (tokens, pages, filters, rules, dry_runs, retries, unknown, signatures):
     part()
