@@ -117,7 +117,7 @@ async fn find(
     for place in &places {
         let access = reach(place, environment, Start::IfNeeded, output).await?;
         access.fence(recorded).await?;
-        if let Some(uid) = uid(&access, name, recorded).await? {
+        if let Some(uid) = uid(&access, name, recorded, args.keep_data).await? {
             return Ok((access, uid));
         }
     }
@@ -191,6 +191,7 @@ async fn uid(
     access: &Access,
     name: &str,
     recorded: Option<&EnvironmentState>,
+    keep_data: bool,
 ) -> Result<Option<Uuid>, Failure> {
     if let Some(uid) = recorded.and_then(EnvironmentState::uid) {
         return Ok(Some(uid));
@@ -199,7 +200,19 @@ async fn uid(
         return Ok(Some(found.uid));
     }
     // Its record there goes last, so it is only missing when somebody removed it by hand.
-    let uids: Vec<String> = access.remains().await?.into_iter().collect();
+    let mut uids = Vec::new();
+    for uid in access.remains().await? {
+        let owner = Owner {
+            name: name.to_owned(),
+            uid,
+        };
+        // Tags are shown of what has long been deleted.
+        let ports = access.ports(None, None)?;
+        let left = access.inventory(&ports, &owner, None, keep_data).await;
+        if !left.items.is_empty() || !left.not_checked.is_empty() {
+            uids.push(owner.uid);
+        }
+    }
     match uids.as_slice() {
         [] => Ok(None),
         [uid] => Ok(uid.parse().ok()),

@@ -129,9 +129,14 @@ fn print(name: &str, place: &Place, planned: &[Planned], output: Output) {
     let mut counts: BTreeMap<Change, usize> = BTreeMap::new();
     output.line(format!("pipectl plan  {name}  {place}"));
     output.line("");
+    let mut unknown: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for step in planned {
-        if let Some(unknown) = &step.unknown {
-            output.line(format!("  ? {:<28} {unknown}", step.step));
+        if let Some(why) = &step.unknown {
+            let (stage, name) = step.step.split_once('/').unwrap_or((&step.step, ""));
+            match unknown.last_mut() {
+                Some((of, because, names)) if *of == stage && because == why => names.push(name),
+                _ => unknown.push((stage, why, vec![name])),
+            }
         }
         for difference in &step.differences {
             *counts.entry(difference.change).or_default() += 1;
@@ -143,8 +148,11 @@ fn print(name: &str, place: &Place, planned: &[Planned], output: Output) {
             ));
         }
     }
+    for (stage, why, names) in &unknown {
+        output.line(format!("  ? {stage:<14} {}: {why}", names.join(", ")));
+    }
     if counts.is_empty() {
-        output.line(if planned.iter().any(|step| step.unknown.is_some()) {
+        output.line(if !unknown.is_empty() {
             "  nothing to do for the rest: it is as the pipeline says"
         } else {
             "  nothing to do: everything is as the pipeline says"

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     engine::{event::Endpoint, span},
+    reporter::words::together,
     session::{
         access, environment,
         inspect::{Seen, Sight},
@@ -237,11 +238,14 @@ fn stages(
         }
     }
     for stage in &mut stages {
-        // The worst step speaks for its stage; where all is well, the last one does: it is what the others lead to.
+        // The worst step speaks for its stage; where all is well, all of them do.
         let worst = stage.steps.iter().rev().max_by_key(|step| step.standing);
         if let Some(worst) = worst {
             stage.standing = worst.standing;
-            stage.words = worst.words.clone();
+            stage.words = match worst.standing {
+                Standing::InPlace => together(stage.steps.iter().map(|step| step.words.as_str())),
+                _ => worst.words.clone(),
+            };
         }
         let absent = stage
             .steps

@@ -1,14 +1,12 @@
 //! The screen while a run goes on: one line a stage, what it waits for in words, how long still. Pure.
 
-use std::collections::BTreeSet;
-
 use pipectl_stages::Milestone;
 
 use super::{
     estimate::estimate,
     theme::{Theme, Tone, cut, pad, wrap},
     view::{StageStand, Stand, StepView, View},
-    words::{about, counted, took},
+    words::{about, counted, together, took},
 };
 
 /// Columns of a progress bar.
@@ -126,17 +124,12 @@ fn done_words(view: &View, stage: usize) -> String {
     } else {
         changed.clone()
     };
-    let mut seen = BTreeSet::new();
-    let summaries: Vec<&str> = told
-        .iter()
-        .map(|step| step.summary.as_str())
-        .filter(|summary| !summary.is_empty() && seen.insert(*summary))
-        .collect();
-    match (view.stage_unchanged(stage), summaries.is_empty()) {
+    let words = together(told.iter().map(|step| step.summary.as_str()));
+    match (view.stage_unchanged(stage), words.is_empty()) {
         (true, true) => "unchanged".to_owned(),
-        (true, false) => format!("unchanged: {}", summaries.join(", ")),
+        (true, false) => format!("unchanged: {words}"),
         (false, true) => "done".to_owned(),
-        (false, false) => summaries.join(", "),
+        (false, false) => words,
     }
 }
 

@@ -25,9 +25,9 @@ pub fn step_text(kind: &EventKind) -> Option<String> {
         ),
         EventKind::StepApplied {
             change, summary, ..
-        } => format!("{}: {summary}", change_word(*change)),
+        } => said(change_word(*change), summary),
         EventKind::StepUnchanged { .. } => "unchanged".to_owned(),
-        EventKind::StepReady { summary, .. } => format!("ready: {summary}"),
+        EventKind::StepReady { summary, .. } => said("ready", summary),
         EventKind::RemovalStarted { asked, .. } => {
             format!("{} asked to go", counted(*asked as usize, "thing"))
         }
@@ -43,6 +43,13 @@ pub fn step_text(kind: &EventKind) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+fn said(what: &str, summary: &str) -> String {
+    match summary {
+        "" => what.to_owned(),
+        summary => format!("{what}: {summary}"),
+    }
 }
 
 fn change_word(change: Change) -> &'static str {

@@ -73,6 +73,43 @@ pub fn few(items: &[String], most: usize) -> String {
     format!("{shown} and {} more", items.len() - most)
 }
 
+/// Summaries side by side; those that say the same of several things are counted: `VPC vpc-1, 3 subnets`.
+#[must_use]
+pub fn together<'a>(summaries: impl IntoIterator<Item = &'a str>) -> String {
+    let mut kinds: Vec<(Option<&str>, Vec<&str>)> = Vec::new();
+    for summary in summaries {
+        let kind = kind_of(summary);
+        let same = kinds
+            .iter_mut()
+            .find(|(other, all)| all.contains(&summary) || (kind.is_some() && *other == kind));
+        match same {
+            Some((_, all)) if all.contains(&summary) => {}
+            Some((_, all)) => all.push(summary),
+            None if summary.is_empty() => {}
+            None => kinds.push((kind, vec![summary])),
+        }
+    }
+    let words = kinds
+        .into_iter()
+        .map(|(kind, all)| match (kind, all.as_slice()) {
+            (Some(kind), [_, _, ..]) => counted(all.len(), kind),
+            _ => all.join(", "),
+        });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// The kind of a thing that is told as its kind and an id of AWS's: `subnet` of `subnet subnet-0a1b2c3d4e5f60718`.
+fn kind_of(summary: &str) -> Option<&str> {
+    let (kind, id) = summary.rsplit_once(' ')?;
+    let (_, number) = id.rsplit_once('-')?;
+    let numbered = number.len() >= 8 && number.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (numbered
+        && kind
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b' '))
+    .then_some(kind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +124,25 @@ mod tests {
         assert_eq!(
             said,
             "~0s ~1s ~59s ~1m 10s ~2m 40s ~10m 00s ~11m ~15m ~1h 31m"
+        );
+    }
+
+    #[test]
+    fn things_of_one_kind_are_counted() {
+        let said = [
+            "VPC 10.0.0.0/16 vpc-0fc942938dc0f2360",
+            "subnet subnet-0105b43d7064ed487",
+            "",
+            "role a-b-deadbeef00",
+            "subnet subnet-043edfb17d4ecf937",
+            "kube-proxy v1.35.0-eksbuild.2",
+            "in place",
+            "in place",
+            "coredns v1.13.1-eksbuild.1",
+        ];
+        assert_eq!(
+            together(said),
+            "VPC 10.0.0.0/16 vpc-0fc942938dc0f2360, 2 subnets, role a-b-deadbeef00, kube-proxy v1.35.0-eksbuild.2, in place, coredns v1.13.1-eksbuild.1"
         );
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{CloudStep, Look, Remnant, Resource, Unwanted};
+use super::{CloudStep, Look, NOT_KNOWN, Remnant, Resource, Unwanted};
 use crate::{
     blocks::Row,
     context::StepContext,
@@ -24,6 +24,12 @@ impl<U: Unwanted> Obsolete<U> {
     pub(crate) fn step(row: Row, pause: Duration, unwanted: U) -> Arc<dyn Step> {
         CloudStep::step(row, pause, Self { unwanted, pause })
     }
+
+    /// What is left to remove; nothing to say where there is nothing.
+    fn words(live: &[Remnant]) -> String {
+        let words: Vec<&str> = live.iter().map(|remnant| remnant.words.as_str()).collect();
+        words.join(", ")
+    }
 }
 
 #[async_trait]
@@ -31,7 +37,12 @@ impl<U: Unwanted> Resource for Obsolete<U> {
     type Live = Vec<Remnant>;
 
     async fn look(&self, cx: &StepContext) -> Result<Look<Vec<Remnant>>, StepError> {
-        Ok(Look::there(self.unwanted.remaining(cx).await?))
+        match self.unwanted.remaining(cx).await {
+            Ok(remaining) => Ok(Look::there(remaining)),
+            // Where that is not made yet which it would hang on, there is nothing to remove.
+            Err(error) if error.code == NOT_KNOWN => Ok(Look::there(Vec::new())),
+            Err(error) => Err(error),
+        }
     }
 
     async fn identity(&self, _: &StepContext, _: u32) -> Result<Value, StepError> {
@@ -43,7 +54,7 @@ impl<U: Unwanted> Resource for Obsolete<U> {
         _: &StepContext,
         _: u32,
     ) -> Result<Result<Vec<Remnant>, PortError>, StepError> {
-        // The look always answers one, be it empty, unless what it needs to know is not known yet.
+        // The look always answers one, be it empty.
         Ok(Ok(Vec::new()))
     }
 
@@ -92,14 +103,14 @@ impl<U: Unwanted> Resource for Obsolete<U> {
         json!({})
     }
 
-    fn summary(&self, _: &Vec<Remnant>) -> String {
-        self.unwanted.gone()
+    fn summary(&self, live: &Vec<Remnant>) -> String {
+        Self::words(live)
     }
 
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         let left = self.unwanted.remaining(cx).await?;
         Ok(match left.first() {
-            None => Readiness::Ready(self.unwanted.gone()),
+            None => Readiness::Ready(String::new()),
             Some(remnant) => Readiness::waiting(format!("{} is being deleted", remnant.words)),
         })
     }

@@ -223,7 +223,10 @@ impl Unwanted for Pieces {
     }
 
     fn gone(&self) -> String {
-        format!("no {}s left", self.kind.words())
+        match self.kind {
+            PieceKind::Address => "no Elastic IP addresses left".to_owned(),
+            kind => format!("no {}s left", kind.words()),
+        }
     }
 }
 
