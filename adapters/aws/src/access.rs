@@ -15,7 +15,7 @@ use crate::{
     call::{absent, deletion},
     client::Aws,
     errors::{self, translate, translate_creation},
-    updates::{self, translate_change, translate_creation_inside},
+    updates::{self, translate_change, translate_creation_inside, translate_deletion_inside},
 };
 
 /// How many associations are looked at at once.
@@ -136,7 +136,7 @@ impl AccessApi for Aws {
     async fn dissociate(&self, cluster: &str, id: &str) -> Result<Deletion, PortError> {
         let request = self.eks().delete_pod_identity_association();
         let request = request.cluster_name(cluster).association_id(id);
-        deletion(request.send().await.map_err(translate))
+        deletion(request.send().await.map_err(translate_deletion_inside))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     client::Aws,
     convert,
     errors::{self, translate},
-    updates::{self, Of, translate_change, translate_creation_inside},
+    updates::{self, Of, translate_change, translate_creation_inside, translate_deletion_inside},
 };
 
 #[async_trait]
@@ -111,7 +111,7 @@ impl AddonApi for Aws {
     async fn delete(&self, cluster: &str, name: &str) -> Result<Deletion, PortError> {
         let request = self.eks().delete_addon().cluster_name(cluster);
         let sent = request.addon_name(name).send().await;
-        deletion(sent.map_err(translate_change))
+        deletion(sent.map_err(translate_deletion_inside))
     }
 }
 

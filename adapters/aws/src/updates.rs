@@ -129,6 +129,21 @@ where
     busy_if(busy, translate_creation(failed))
 }
 
+/// As [`translate`], for deletions of what is in a cluster: in a state in which it cannot go yet, EKS refuses with
+/// `InvalidRequestException` where its API knows no `ResourceInUseException` (EKS API, errors of `DeleteAddon`).
+pub(crate) fn translate_deletion_inside<E>(failed: SdkError<E, HttpResponse>) -> PortError
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let not_yet = failed.code() == Some("InvalidRequestException");
+    let error = translate(failed);
+    if not_yet {
+        errors::error(Kind::InUse, codes::IN_USE, error.cause)
+    } else {
+        error
+    }
+}
+
 fn busy_if(busy: bool, error: PortError) -> PortError {
     if busy {
         errors::error(Kind::Conflict, codes::CONFLICT, error.cause)
