@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::State;
-use super::resource::{Resource, answer};
+use super::resource::{Resource, absent, answer};
 use crate::aws::service::Action;
 use crate::aws::wire::error::ApiError;
 use crate::aws::wire::params::Params;
@@ -107,11 +107,33 @@ fn resources<'a>(scene: &mut Scene<'_>, params: Params<'a>) -> Result<Vec<&'a st
     }
     for id in &ids {
         if scene.region.ec2.tags_of(id).is_none() {
-            let message = format!("The ID '{id}' is not valid or does not exist");
-            return Err(ApiError::new("InvalidID", message));
+            return Err(missing(id));
         }
     }
     Ok(ids)
+}
+
+/// The error that there is none of that identifier: each type has its own, addresses and what is of no type have the one
+/// for identifiers as such (chef-provisioning-aws#218, pulumi-awsx#187).
+fn missing(id: &str) -> ApiError {
+    match id.split_once('-').map(|(prefix, _)| prefix) {
+        Some("vpc") => absent::<super::vpc::Vpc>(id),
+        Some("subnet") => absent::<super::subnet::Subnet>(id),
+        Some("igw") => absent::<super::internet_gateway::InternetGateway>(id),
+        Some("nat") => absent::<super::nat_gateway::NatGateway>(id),
+        Some("rtb") => absent::<super::route_table::RouteTable>(id),
+        Some("sg") => absent::<super::security_group::Group>(id),
+        Some("acl") => absent::<super::acl::Acl>(id),
+        Some("vpce") => absent::<super::endpoint::Endpoint>(id),
+        Some("eni") => absent::<super::interface::Interface>(id),
+        Some("vol") => absent::<super::volume::Volume>(id),
+        Some("i") => absent::<super::instance::Instance>(id),
+        Some("lt") => absent::<super::launch_template::LaunchTemplate>(id),
+        _ => {
+            let message = format!("The ID '{id}' is not valid");
+            ApiError::new("InvalidID", message)
+        }
+    }
 }
 
 fn create_tags(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> {

@@ -474,7 +474,14 @@ fn an_error_changes_nothing() {
         stage.ec2_error("CreateVpcEndpoint", &many),
         "InvalidSubnetID.NotFound"
     );
-    let tags = format!("ResourceId.1={vpc}&ResourceId.2=vpc-0a&Tag.1.Key=a&Tag.1.Value=b");
-    assert_eq!(stage.ec2_error("CreateTags", &tags), "InvalidID");
+    for (absent, code) in [
+        ("vpc-0a", "InvalidVpcID.NotFound"),
+        ("sg-0a", "InvalidGroup.NotFound"),
+        ("eipalloc-0a", "InvalidID"),
+        ("eipassoc-0a", "InvalidID"),
+    ] {
+        let tags = format!("ResourceId.1={vpc}&ResourceId.2={absent}&Tag.1.Key=a&Tag.1.Value=b");
+        assert_eq!(stage.ec2_error("CreateTags", &tags), code);
+    }
     assert_eq!(stage.world.inspect(), before);
 }
