@@ -217,3 +217,37 @@ pub(crate) fn deletion<T>(answer: Result<T, PortError>) -> Result<Deletion, Port
         None => Deletion::Absent,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_does_not_only_look_is_a_change() {
+        for (operation, looks) in [
+            ("DescribeVpcs", true),
+            ("ListRoles", true),
+            ("GetCallerIdentity", true),
+            ("CreateVpc", false),
+            ("PutParameter", false),
+            ("TagResource", false),
+            ("AssociateRouteTable", false),
+            ("", false),
+        ] {
+            assert_eq!(only_looks(operation), looks, "{operation}");
+        }
+    }
+
+    #[test]
+    fn a_fence_without_a_deadline_lets_changes_pass() {
+        let fence = Fence::default();
+        assert!(fence.allows_changes());
+        fence.set(Arc::new(|| Duration::ZERO));
+        assert!(!fence.allows_changes());
+        let clone = fence.clone();
+        clone.set(Arc::new(|| {
+            pipectl_process::boot_time() + Duration::from_secs(60)
+        }));
+        assert!(fence.allows_changes());
+    }
+}

@@ -40,10 +40,14 @@ fn behavior() -> BehaviorVersion {
 /// # Errors
 /// `Invalid` when an option cannot be used.
 pub async fn connect(options: AwsOptions) -> Result<Aws, PortError> {
+    connect_within(options, CallBounds::default()).await
+}
+
+async fn connect_within(options: AwsOptions, bounds: CallBounds) -> Result<Aws, PortError> {
     check(&options)?;
     let config = match &options.endpoint {
-        Some(endpoint) => own(&options, endpoint),
-        None => ambient(&options).await,
+        Some(endpoint) => own(&options, endpoint, bounds),
+        None => ambient(&options, bounds).await,
     };
     let config = match &options.role_arn {
         Some(role) => assuming(config, role).await,
@@ -79,8 +83,7 @@ fn check(options: &AwsOptions) -> Result<(), PortError> {
 }
 
 /// Only what the options say: made without the loader that looks at the environment.
-fn own(options: &AwsOptions, endpoint: &OwnEndpoint) -> SdkConfig {
-    let bounds = CallBounds::default();
+fn own(options: &AwsOptions, endpoint: &OwnEndpoint, bounds: CallBounds) -> SdkConfig {
     let credentials = Credentials::new(
         endpoint.access_key_id.clone(),
         endpoint.secret_access_key.clone(),
@@ -105,8 +108,7 @@ fn own(options: &AwsOptions, endpoint: &OwnEndpoint) -> SdkConfig {
 
 /// AWS's own chain. A profile that was named counts alone: of credentials in the environment, which the chain would prefer, nobody
 /// said that they belong to the same account.
-async fn ambient(options: &AwsOptions) -> SdkConfig {
-    let bounds = CallBounds::default();
+async fn ambient(options: &AwsOptions, bounds: CallBounds) -> SdkConfig {
     let http = http_client(bounds, ProxyConfig::from_env());
     let mut loader = aws_config::defaults(behavior())
         .region(Region::new(options.region.clone()))
@@ -173,4 +175,66 @@ fn http_client(bounds: CallBounds, proxy: ProxyConfig) -> SharedHttpClient {
             .build(),
     );
     http_client_fn(move |_, _| connector.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use pipectl_stages::ports::account::AccountApi;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_pauses_fit_into_the_whole_calls_bound() {
+        let bounds = CallBounds::default();
+        let mut pauses = Duration::ZERO;
+        let mut pause = bounds.first_pause;
+        for _ in 1..bounds.attempts {
+            pauses += pause;
+            pause = (pause * 2).min(bounds.longest_pause);
+        }
+        assert!(pauses < bounds.total, "{pauses:?}");
+        assert!(bounds.attempt < bounds.total && bounds.connect < bounds.attempt);
+    }
+
+    /// Somebody who takes connections and never says a word.
+    #[tokio::test]
+    async fn silence_ends_an_attempt_and_then_the_call() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&taken);
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                keep.lock().unwrap().push(connection);
+            }
+        });
+        let options = AwsOptions {
+            region: "us-west-2".to_owned(),
+            profile: None,
+            role_arn: None,
+            endpoint: Some(OwnEndpoint {
+                url,
+                access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+                secret_access_key: "nothing".to_owned(),
+            }),
+            time_scale: 1_000.0,
+        };
+        let bounds = CallBounds {
+            attempt: Duration::from_millis(50),
+            attempts: 3,
+            ..CallBounds::default()
+        };
+        let aws = connect_within(options, bounds).await.unwrap();
+        let error = aws.caller().await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (Kind::Timeout, codes::TIMEOUT),
+            "{error}"
+        );
+        // Each attempt came over a connection of its own: one that says nothing is not used again.
+        assert_eq!(taken.lock().unwrap().len(), 3);
+    }
 }

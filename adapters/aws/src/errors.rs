@@ -181,11 +181,15 @@ fn by_code(code: &str) -> Option<(Kind, &'static str)> {
         | "NoSuchResourceException"
         | "AccessPointNotFound"
         | "Gateway.NotAttached"
-        | "InvalidAddress.NotFound" => (Kind::NotFound, codes::NOT_FOUND),
+        | "InvalidAddress.NotFound"
+        // EC2, of tags for an address that it does not know (yet).
+        | "InvalidID" => (Kind::NotFound, codes::NOT_FOUND),
 
-        "DuplicateLoadBalancerName" | "DuplicateTargetGroupName" | "DuplicateListener" => {
-            (Kind::AlreadyExists, codes::ALREADY_EXISTS)
-        }
+        // A subnet of that range: it may be the one that an attempt before made.
+        "InvalidSubnet.Conflict"
+        | "DuplicateLoadBalancerName"
+        | "DuplicateTargetGroupName"
+        | "DuplicateListener" => (Kind::AlreadyExists, codes::ALREADY_EXISTS),
 
         "DependencyViolation"
         | "DeleteConflict"
