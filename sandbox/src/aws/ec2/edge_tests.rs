@@ -228,6 +228,11 @@ fn lists_come_in_pages() {
         stage.ec2_error("DescribeSubnets", "MaxResults=4"),
         "InvalidParameterValue"
     );
+    stage.ec2("DescribeSubnets", "MaxResults=1000").unwrap();
+    assert_eq!(
+        stage.ec2_error("DescribeRouteTables", "MaxResults=101"),
+        "InvalidParameterValue"
+    );
     assert_eq!(
         stage.ec2_error("DescribeSubnets", "NextToken=zz"),
         "InvalidNextToken"

@@ -138,7 +138,7 @@ pub(crate) fn answer(
 ) -> Result<Value, ApiError> {
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     let filters = Filters::read(params, &names)?;
-    let most = most(params)?;
+    let most = most(params, set)?;
     if most.is_some() && !pages {
         let message = "The parameter maxResults cannot be used with a list of identifiers";
         return Err(ApiError::new("InvalidParameterCombination", message));
@@ -171,14 +171,15 @@ pub(crate) fn answer(
     Ok(Value::Object(reply))
 }
 
-/// `MaxResults`: 5 to 1000 in every describe call here.
-fn most(params: Params<'_>) -> Result<Option<usize>, ApiError> {
+/// `MaxResults`: 5 to 1000 in every describe call here, but for route tables (ranges of the API's model).
+fn most(params: Params<'_>, set: &str) -> Result<Option<usize>, ApiError> {
+    let highest = if set == "routeTableSet" { 100 } else { 1000 };
     let Some(most) = params.number("MaxResults")? else {
         return Ok(None);
     };
-    if !(5..=1000).contains(&most) {
+    if !(5..=highest).contains(&most) {
         let message = format!(
-            "Value ( {most} ) for parameter maxResults is invalid. Expecting a value between 5 and 1000."
+            "Value ( {most} ) for parameter maxResults is invalid. Expecting a value between 5 and {highest}."
         );
         return Err(ApiError::new("InvalidParameterValue", message));
     }
