@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -111,10 +111,11 @@ async fn serve(aws: Arc<Aws>, cluster: String, client: kube::Client) {
             Some(uid) = gone.recv() => controller.let_go(&uid).await,
             () = again => {}
         }
-        if controller.services.wait_until_ready().await.is_err()
-            || controller.nodes.wait_until_ready().await.is_err()
-        {
-            return;
+        // Both lists have to be complete; only this loop drives the watches, so that it must not wait for one.
+        let of_services = controller.services.wait_until_ready().now_or_never();
+        let of_nodes = controller.nodes.wait_until_ready().now_or_never();
+        if of_services.is_none() || of_nodes.is_none() {
+            continue;
         }
         controller.reconcile().await;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::{StorageClass, VolumeAttachment};
 use kube::runtime::reflector;
@@ -54,11 +54,11 @@ async fn mirror(aws: &Aws, cluster: &str, client: kube::Client) {
     ));
     let mut known: BTreeMap<String, Told> = BTreeMap::new();
     while changes.next().await.is_some() {
-        // Lists are of use when both are complete.
-        if volumes.wait_until_ready().await.is_err()
-            || attachments.wait_until_ready().await.is_err()
-        {
-            return;
+        // Lists are of use when both are complete; only this loop drives the watches, so that it must not wait for one.
+        let of_volumes = volumes.wait_until_ready().now_or_never();
+        let of_attachments = attachments.wait_until_ready().now_or_never();
+        if of_volumes.is_none() || of_attachments.is_none() {
+            continue;
         }
         let mut present = BTreeMap::new();
         for volume in volumes.state() {
