@@ -350,12 +350,15 @@ pub struct TokenArgs {
     /// Which environment.
     #[command(flatten)]
     pub which: Which,
-    /// The profile of the AWS configuration files to use [default: the last pipeline's, or the standard chain of credentials].
+    /// The EKS cluster [default: the environment's].
     #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
-    /// The role to assume [default: the last pipeline's].
-    #[arg(long, value_name = "ARN")]
-    pub role_arn: Option<String>,
+    pub cluster: Option<String>,
+    /// The sandbox whose simulated AWS it is, where nothing is recorded.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default", value_name = "SANDBOX")]
+    pub sandbox: Option<String>,
+    /// Which account and region.
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 /// `pipectl explain`.

@@ -1,34 +1,44 @@
 //! `pipectl token`: what the kubeconfig of an environment on AWS asks for, so that there is no token in it.
 
 use pipectl_stages::{Environment as Owner, cloud::names, cluster};
+use pipectl_state::EnvironmentState;
 use serde_json::json;
 
 use super::{
-    args::{AwsArgs, DataFormat, TokenArgs},
+    args::{DataFormat, TokenArgs},
     output::Output,
     reach::{self, Start},
 };
 use crate::{
     exit::Exit,
     failure::Failure,
-    session::{account, environment, place::Place, standing},
+    session::{
+        account, environment,
+        place::{Place, Region},
+        standing,
+    },
 };
 
-/// Runs it. Reads the environment's record, takes no lease, and asks nobody but where credentials come from.
+/// Runs it. Reads the environment's record, takes no lease, and asks nobody but where credentials come from. Where nothing is
+/// recorded (yet, or any more), the kubeconfig's own words say which cluster is meant.
 ///
 /// # Errors
 /// When there is no such environment on AWS, or there are no credentials.
 pub async fn run(args: &TokenArgs, output: Output) -> Result<Exit, Failure> {
     let environment = environment::meant(args.which.name().as_deref())?;
     let name = environment.name();
-    let state = environment::recorded(&environment)?;
-    let state = state.ok_or_else(|| environment::unknown(name))?;
-    let credentials = AwsArgs {
-        region: None,
-        profile: args.profile.clone(),
-        role_arn: args.role_arn.clone(),
+    let recorded = environment::recorded(&environment)?;
+    let place = match (&recorded, &args.aws.region) {
+        (Some(state), _) => args.aws.recorded(state),
+        (None, Some(region)) => Some(Place::Eks(Region {
+            region: region.clone(),
+            account: None,
+            sandbox: args.sandbox.clone(),
+            credentials: args.aws.credentials(),
+        })),
+        (None, None) => return Err(environment::unknown(name)),
     };
-    let region = match credentials.recorded(&state) {
+    let region = match place {
         Some(Place::Eks(region)) => region,
         place => {
             let place = place.map_or_else(|| "nowhere".to_owned(), |place| place.to_string());
@@ -42,16 +52,10 @@ pub async fn run(args: &TokenArgs, output: Output) -> Result<Exit, Failure> {
             .hint(format!("see `pipectl kubeconfig {name}`")));
         }
     };
-    let owner = Owner {
-        name: name.to_owned(),
-        uid: state.uid().map(|uid| uid.to_string()).unwrap_or_default(),
+    let cluster = match &args.cluster {
+        Some(cluster) => cluster.clone(),
+        None => cluster_of(name, recorded.as_ref()),
     };
-    let made = state.steps.get(cluster::steps::control_plane().as_str());
-    let made = made.and_then(|step| step.outputs["name"].as_str().map(str::to_owned));
-    let cluster = made.unwrap_or_else(|| match standing::recorded_pipeline(&state) {
-        Some(loaded) => names::cluster(&loaded, &owner),
-        None => names::default_cluster(&owner),
-    });
     let sandbox = match &region.sandbox {
         Some(sandbox) => Some(
             reach::settings(sandbox, false, Start::Never, output)
@@ -70,4 +74,20 @@ pub async fn run(args: &TokenArgs, output: Output) -> Result<Exit, Failure> {
     });
     output.data(DataFormat::Json, &credential);
     Ok(Exit::Ok)
+}
+
+/// The name of the environment's cluster: as it was made, or as it will be.
+fn cluster_of(name: &str, recorded: Option<&EnvironmentState>) -> String {
+    let owner = Owner {
+        name: name.to_owned(),
+        uid: String::new(),
+    };
+    let made = recorded.and_then(|state| state.steps.get(cluster::steps::control_plane().as_str()));
+    if let Some(made) = made.and_then(|step| step.outputs["name"].as_str()) {
+        return made.to_owned();
+    }
+    match recorded.and_then(standing::recorded_pipeline) {
+        Some(loaded) => names::cluster(&loaded, &owner),
+        None => names::default_cluster(&owner),
+    }
 }

@@ -152,7 +152,9 @@ impl Account {
         };
         // Where the environment's record is, for whoever runs kubectl with other surroundings.
         keep("XDG_STATE_HOME");
-        if self.region.sandbox.is_none() {
+        if let Some(sandbox) = &self.region.sandbox {
+            args.push(format!("--sandbox={sandbox}"));
+        } else {
             let Credentials { profile, role_arn } = &self.region.credentials;
             match profile {
                 Some(profile) => args.extend(["--profile".to_owned(), profile.clone()]),

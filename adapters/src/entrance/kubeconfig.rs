@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 pub struct ExecEntry {
     /// Absolute path of the program.
     pub command: PathBuf,
-    /// Its arguments; never a secret among them.
+    /// Its arguments; never a secret among them. `--region` and `--cluster` of the cluster that is entered are added
+    /// where they are not among them: the kubeconfig works as well where nothing is recorded of the environment.
     pub args: Vec<String>,
     /// Variables that it gets beside those of its caller; never a secret among them.
     pub env: Vec<(String, String)>,
@@ -27,10 +28,18 @@ impl fmt::Debug for ExecEntry {
 
 /// The file's text: one cluster, one user, one context, all of the same name.
 pub(super) fn text(door: &Door, context: &str, exec: &ExecEntry) -> String {
+    // Which cluster is known only now; with it the program finds its way even where nothing is recorded.
+    let which = [
+        "--cluster",
+        door.cluster.as_str(),
+        "--region",
+        door.region.as_str(),
+    ];
+    let args = exec.args.iter().map(String::as_str).chain(which);
     let mut entry = json!({
         "apiVersion": "client.authentication.k8s.io/v1",
         "command": exec.command.to_string_lossy(),
-        "args": exec.args,
+        "args": args.collect::<Vec<_>>(),
         "interactiveMode": "Never",
         "provideClusterInfo": false,
     });
@@ -70,7 +79,9 @@ mod tests {
         };
         let exec = ExecEntry {
             command: "/usr/bin/pipectl".into(),
-            args: vec!["token".to_owned(), "--env".to_owned(), "a".to_owned()],
+            args: ["token", "--env", "a", "--region", "eu-west-1"]
+                .map(str::to_owned)
+                .into(),
             env: vec![("PIPECTL_STATE_DIR".to_owned(), "/state: x".to_owned())],
         };
         let text = text(&door, "a", &exec);
@@ -84,7 +95,10 @@ mod tests {
             program.interactive_mode,
             Some(kube::config::ExecInteractiveMode::Never)
         );
-        assert_eq!(program.args.as_deref(), Some(exec.args.as_slice()));
+        assert_eq!(
+            program.args.as_ref().unwrap().join(" "),
+            "token --env a --cluster pipectl-a --region us-west-2"
+        );
         assert_eq!(program.env.as_ref().unwrap()[0]["value"], "/state: x");
         let cluster = read.clusters[0].cluster.as_ref().unwrap();
         assert_eq!(cluster.server.as_deref(), Some("https://a.example"));

@@ -61,7 +61,7 @@ pub fn known(cx: &StepContext, step: &StepId, key: &str) -> Result<String, StepE
             NOT_KNOWN,
             "look up",
             format!("{key} of {step}"),
-            format!("it is known after {step}"),
+            format!("known after {step}"),
         )
         .with_retry(Retry::AfterChange)
     })
