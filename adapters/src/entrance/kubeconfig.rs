@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 pub struct ExecEntry {
     /// Absolute path of the program.
     pub command: PathBuf,
-    /// Its arguments; never a secret among them. `--region` and `--cluster` of the cluster that is entered are added
-    /// where they are not among them: the kubeconfig works as well where nothing is recorded of the environment.
+    /// Its arguments; never a secret among them. `--cluster` and `--region` of the cluster that is entered are added, so
+    /// these two are not among them.
     pub args: Vec<String>,
     /// Variables that it gets beside those of its caller; never a secret among them.
     pub env: Vec<(String, String)>,
@@ -79,9 +79,7 @@ mod tests {
         };
         let exec = ExecEntry {
             command: "/usr/bin/pipectl".into(),
-            args: ["token", "--env", "a", "--region", "eu-west-1"]
-                .map(str::to_owned)
-                .into(),
+            args: ["token", "--env", "a"].map(str::to_owned).into(),
             env: vec![("PIPECTL_STATE_DIR".to_owned(), "/state: x".to_owned())],
         };
         let text = text(&door, "a", &exec);
