@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from unittest import mock
 
 import boto3
+import jmespath
 from botocore.exceptions import ClientError
 from common import cluster, cluster_role, code, faults, graph, network, node_role, refused, until, wait
 
@@ -129,7 +130,10 @@ def pages():
         whole = list(paginator.paginate(**parameters).search(result))
         assert len(whole) >= least, f"{operation}: {whole}"
         for size in sizes:
-            found = list(paginator.paginate(**parameters, PaginationConfig={"PageSize": size}).search(result))
+            small = list(paginator.paginate(**parameters, PaginationConfig={"PageSize": size}))
+            parts = [jmespath.search(result, page) or [] for page in small]
+            assert all(len(part) <= size for part in parts), f"{operation} by {size}: {parts}"
+            found = sum(parts, [])
             assert sorted(found) == sorted(whole), f"{operation} by {size}: {found} instead of {whole}"
     refused("InvalidNextToken", ec2.describe_vpcs, MaxResults=5, NextToken="nonsense")
     refused("InvalidParameterCombination", ec2.describe_vpcs, MaxResults=5, VpcIds=[vpc])

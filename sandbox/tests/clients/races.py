@@ -51,10 +51,8 @@ RACES = [
     ),
     ("InvalidSubnet.Conflict", lambda _: ec2.create_subnet(VpcId=vpc, CidrBlock="10.20.200.0/24")),
     (
-        "DuplicateLoadBalancerName",
-        lambda index: elb.create_load_balancer(
-            Name="won", Type="network", Subnets=subnets[:1], Tags=[{"Key": "by", "Value": str(index)}]
-        ),
+        "DuplicateTargetGroupName",
+        lambda index: elb.create_target_group(Name="won", Protocol="TCP", Port=80 + index, VpcId=vpc),
     ),
 ]
 for wanted, call in RACES:
@@ -69,6 +67,11 @@ until("the address is known", lambda: ec2.describe_addresses()["Addresses"])
 nat = {"SubnetId": subnets[0], "AllocationId": address, "ClientToken": "one"}
 made = at_once(MANY, lambda _: ec2.create_nat_gateway(**nat))
 ids = {result["NatGateway"]["NatGatewayId"] for result, error in made if error is None}
+assert len(ids) == 1 and all(error is None for _, error in made), made
+
+# As are load balancers of the same name and settings.
+made = at_once(MANY, lambda _: elb.create_load_balancer(Name="one", Type="network", Subnets=subnets[:1]))
+ids = {result["LoadBalancers"][0]["LoadBalancerArn"] for result, error in made if error is None}
 assert len(ids) == 1 and all(error is None for _, error in made), made
 
 # The last of a quota.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::attributes::{Attributes, PROTECTED};
 use super::{Event, absent, classic, is_classic, tags};
 use crate::aws::ec2::address;
 use crate::aws::ec2::interface::{self, NewInterface, PublicAddress};
@@ -35,13 +36,20 @@ pub(crate) struct Balancer {
     groups: Vec<String>,
     active: bool,
     interfaces: Vec<String>,
+    #[serde(default)]
+    pub(super) attributes: Attributes,
     pub(super) tags: Tags,
 }
 
 impl Balancer {
+    /// Whether it is a network load balancer; otherwise it is an application one.
+    pub(super) fn is_network(&self) -> bool {
+        self.kind == "network"
+    }
+
     fn host_name(&self, place: &Place) -> String {
         let (name, id, region) = (&self.name, &self.id, &place.region);
-        if self.kind == "network" {
+        if self.is_network() {
             format!("{name}-{id}.elb.{region}.amazonaws.com")
         } else {
             format!("{name}-{id}.{region}.elb.amazonaws.com")
@@ -115,18 +123,6 @@ fn create(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> 
             "load balancers of type {kind}"
         )));
     }
-    if scene
-        .region
-        .elb
-        .balancers
-        .values()
-        .any(|other| other.name == name)
-    {
-        let message = format!(
-            "A load balancer with the same name '{name}' exists, but with different settings"
-        );
-        return Err(ApiError::new("DuplicateLoadBalancerName", message));
-    }
     let mut subnets = Vec::new();
     let mut vpc = String::new();
     for id in params.texts("Subnets") {
@@ -155,6 +151,22 @@ fn create(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> 
         find(&scene.region.ec2.groups, id)
             .map_err(|error| ApiError::new("InvalidSecurityGroup", error.message))?;
     }
+    let internal = params.text("Scheme") == Some("internal");
+    let mut all = scene.region.elb.balancers.iter();
+    if let Some((arn, other)) = all.find(|(_, other)| other.name == name) {
+        // The same call again succeeds (ELB API reference: CreateLoadBalancer).
+        let same = other.kind == kind
+            && (other.scheme == "internal") == internal
+            && other.subnets == subnets
+            && other.groups == groups;
+        if same {
+            return Ok(json!({ "LoadBalancers": [other.show(scene, arn)] }));
+        }
+        let message = format!(
+            "A load balancer with the same name '{name}' exists, but with different settings"
+        );
+        return Err(ApiError::new("DuplicateLoadBalancerName", message));
+    }
     let new = NewBalancer {
         name,
         kind: if kind == "network" {
@@ -162,7 +174,7 @@ fn create(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> 
         } else {
             "application"
         },
-        internal: params.text("Scheme") == Some("internal"),
+        internal,
         vpc,
         subnets: subnets.into_iter().map(|(_, subnet)| subnet).collect(),
         groups,
@@ -224,6 +236,7 @@ pub(super) fn make(scene: &mut Scene<'_>, new: NewBalancer) -> Result<String, Ap
         groups: new.groups,
         active: false,
         interfaces,
+        attributes: Attributes::new(),
         tags: Tags::new(new.tags),
     };
     scene.region.elb.balancers.insert(arn.clone(), balancer);
@@ -338,6 +351,14 @@ fn delete(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> 
         return classic::delete(scene, params);
     }
     let arn = params.need("LoadBalancerArn")?.to_owned();
+    let known = scene.region.elb.balancers.get(&arn);
+    let protected = known.and_then(|known| known.attributes.get(PROTECTED));
+    if protected.is_some_and(|value| value == "true") {
+        let message = format!(
+            "Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
+        );
+        return Err(ApiError::new("OperationNotPermitted", message));
+    }
     remove(scene, &arn);
     Ok(json!({}))
 }

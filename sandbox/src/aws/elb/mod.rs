@@ -1,6 +1,7 @@
 //! Elastic Load Balancing, version 2, and of the older API what looks for and deletes classic load balancers: services of EKS
 //! clusters make them.
 
+mod attributes;
 mod balancer;
 mod classic;
 pub(crate) mod service;
@@ -25,7 +26,12 @@ pub(crate) const SERVICE: Service = Service {
         xmlns: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
     },
     invalid: Some("ValidationError"),
-    actions: &[balancer::ACTIONS, target_group::ACTIONS, ACTIONS],
+    actions: &[
+        balancer::ACTIONS,
+        target_group::ACTIONS,
+        attributes::ACTIONS,
+        ACTIONS,
+    ],
 };
 
 /// What the service keeps.
@@ -53,14 +59,25 @@ impl State {
             .target_groups
             .iter()
             .map(|(arn, one)| (arn.clone(), &one.tags));
+        let listeners = self
+            .listeners
+            .iter()
+            .map(|(arn, one)| (arn.clone(), &one.tags));
         let classic = classic::tagged(&self.classic, place);
-        balancers.chain(groups).chain(classic).collect()
+        balancers
+            .chain(groups)
+            .chain(listeners)
+            .chain(classic)
+            .collect()
     }
 
     fn tags_of(&mut self, arn: &str) -> Option<&mut Tags> {
-        match self.balancers.get_mut(arn) {
+        if let Some(one) = self.balancers.get_mut(arn) {
+            return Some(&mut one.tags);
+        }
+        match self.target_groups.get_mut(arn) {
             Some(one) => Some(&mut one.tags),
-            None => self.target_groups.get_mut(arn).map(|one| &mut one.tags),
+            None => self.listeners.get_mut(arn).map(|one| &mut one.tags),
         }
     }
 }
@@ -114,6 +131,8 @@ fn tags(params: Params<'_>) -> Result<BTreeMap<String, String>, ApiError> {
 fn absent(arn: &str) -> ApiError {
     let (code, what) = if arn.contains(":targetgroup/") {
         ("TargetGroupNotFound", "target groups")
+    } else if arn.contains(":listener/") {
+        ("ListenerNotFound", "listeners")
     } else {
         ("LoadBalancerNotFound", "load balancers")
     };

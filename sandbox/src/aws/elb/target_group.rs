@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::attributes::Attributes;
 use super::{absent, is_classic, tags};
 use crate::aws::ec2::resource::find;
 use crate::aws::service::Action;
 use crate::aws::wire::error::ApiError;
 use crate::aws::wire::params::Params;
+use crate::aws::world::paging::page;
 use crate::aws::world::scene::Scene;
 use crate::aws::world::tags::Tags;
 
@@ -21,6 +23,8 @@ pub(crate) struct TargetGroup {
     port: i64,
     vpc: String,
     kind: String,
+    #[serde(default)]
+    pub(super) attributes: Attributes,
     pub(super) tags: Tags,
 }
 
@@ -45,6 +49,7 @@ pub(super) fn listen(scene: &mut Scene<'_>, balancer: &str, port: i64, new: NewT
         protocol: new.protocol.clone(),
         port,
         target: target.clone(),
+        tags: Tags::default(),
     };
     let group = TargetGroup {
         name: new.name,
@@ -52,6 +57,7 @@ pub(super) fn listen(scene: &mut Scene<'_>, balancer: &str, port: i64, new: NewT
         port: new.port,
         vpc: new.vpc,
         kind: "instance".to_owned(),
+        attributes: Attributes::new(),
         tags: Tags::new(new.tags),
     };
     let id = scene.core.ids.hex(16);
@@ -86,6 +92,15 @@ pub(crate) struct Listener {
     protocol: String,
     port: i64,
     target: String,
+    #[serde(default)]
+    pub(super) tags: Tags,
+}
+
+impl Listener {
+    /// Whether it speaks plain TCP.
+    pub(super) fn is_of_tcp(&self) -> bool {
+        self.protocol == "TCP"
+    }
 }
 
 pub(crate) const ACTIONS: &[Action] = &[
@@ -108,7 +123,13 @@ pub(crate) const ACTIONS: &[Action] = &[
     Action::write("DeleteTargetGroup", &["TargetGroupArn"], delete),
     Action::write(
         "CreateListener",
-        &["LoadBalancerArn", "Protocol", "Port", "DefaultActions"],
+        &[
+            "LoadBalancerArn",
+            "Protocol",
+            "Port",
+            "DefaultActions",
+            "Tags",
+        ],
         create_listener,
     ),
     Action::read(
@@ -120,6 +141,11 @@ pub(crate) const ACTIONS: &[Action] = &[
 ];
 
 impl TargetGroup {
+    /// Whether it is one of an application load balancer.
+    pub(super) fn is_of_http(&self) -> bool {
+        ["HTTP", "HTTPS"].contains(&self.protocol.as_str())
+    }
+
     fn show(&self, scene: &Scene<'_>, arn: &str) -> Value {
         let listeners = scene.region.elb.listeners.values();
         let mut balancers: Vec<&String> = listeners
@@ -145,18 +171,6 @@ fn create(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> 
     let vpc = params.need("VpcId")?;
     find(&scene.region.ec2.vpcs, vpc)
         .map_err(|error| ApiError::new("ValidationError", error.message))?;
-    if scene
-        .region
-        .elb
-        .target_groups
-        .values()
-        .any(|other| other.name == name)
-    {
-        let message = format!(
-            "A target group with the same name '{name}' exists, but with different settings"
-        );
-        return Err(ApiError::new("DuplicateTargetGroupName", message));
-    }
     let group = TargetGroup {
         name: name.to_owned(),
         protocol: params.need("Protocol")?.to_owned(),
@@ -165,8 +179,24 @@ fn create(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> 
             .ok_or_else(|| ApiError::missing("Port"))?,
         vpc: vpc.to_owned(),
         kind: params.text("TargetType").unwrap_or("instance").to_owned(),
+        attributes: Attributes::new(),
         tags: Tags::new(tags(params)?),
     };
+    let mut all = scene.region.elb.target_groups.iter();
+    if let Some((arn, other)) = all.find(|(_, other)| other.name == name) {
+        // The same call again succeeds (ELB API reference: CreateTargetGroup).
+        let same = other.protocol == group.protocol
+            && other.port == group.port
+            && other.vpc == group.vpc
+            && other.kind == group.kind;
+        if same {
+            return Ok(json!({ "TargetGroups": [other.show(scene, arn)] }));
+        }
+        let message = format!(
+            "A target group with the same name '{name}' exists, but with different settings"
+        );
+        return Err(ApiError::new("DuplicateTargetGroupName", message));
+    }
     let id = scene.core.ids.hex(16);
     let arn = scene
         .place
@@ -194,8 +224,21 @@ fn describe(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError
             && (names.is_empty() || names.contains(&one.name.as_str()))
             && led(arn)
     });
-    let shown: Vec<Value> = mine.map(|(arn, one)| one.show(scene, arn)).collect();
-    Ok(json!({ "TargetGroups": shown }))
+    let shown: Vec<(String, Value)> = mine
+        .map(|(arn, one)| (arn.clone(), one.show(scene, arn)))
+        .collect();
+    let most = params
+        .number("PageSize")?
+        .and_then(|most| usize::try_from(most).ok());
+    let page = page(
+        shown,
+        |(arn, _)| arn.clone(),
+        params.text("Marker"),
+        most,
+        "ValidationError",
+    )?;
+    let list: Vec<Value> = page.items.into_iter().map(|(_, one)| one).collect();
+    Ok(json!({"TargetGroups": list, "NextMarker": page.next}))
 }
 
 /// Deleting one that is not there is no error (ELB API reference).
@@ -252,12 +295,15 @@ fn create_listener(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, A
             .number("Port")?
             .ok_or_else(|| ApiError::missing("Port"))?,
         target: target.to_owned(),
+        tags: Tags::new(tags(params)?),
     };
-    let taken = scene.region.elb.listeners.values();
-    if taken
-        .into_iter()
-        .any(|other| other.balancer == balancer && other.port == listener.port)
-    {
+    let mut all = scene.region.elb.listeners.iter();
+    let taken = |other: &Listener| other.balancer == balancer && other.port == listener.port;
+    if let Some((arn, other)) = all.find(|(_, other)| taken(other)) {
+        // The same call again succeeds (ELB API reference: CreateListener).
+        if other.protocol == listener.protocol && other.target == listener.target {
+            return Ok(json!({ "Listeners": [show_listener(arn, other)] }));
+        }
         let message = "A listener already exists on this port for this load balancer";
         return Err(ApiError::new("DuplicateListener", message));
     }

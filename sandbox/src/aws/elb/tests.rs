@@ -24,10 +24,31 @@ fn a_balancer_holds_its_subnets_and_lingers_in_them() {
     let made = call(&mut stage, "CreateLoadBalancer", &new);
     let arn = made["LoadBalancers"][0]["LoadBalancerArn"].clone();
     assert_eq!(made["LoadBalancers"][0]["State"]["Code"], "provisioning");
+    let again = call(&mut stage, "CreateLoadBalancer", &new);
+    assert_eq!(again["LoadBalancers"][0]["LoadBalancerArn"], arn);
+    let other = json!({"Name": "lb", "Type": "network", "Subnets": [subnet], "Scheme": "internal"});
     let error = stage
-        .call("elasticloadbalancing", "CreateLoadBalancer", &new)
+        .call("elasticloadbalancing", "CreateLoadBalancer", &other)
         .unwrap_err();
     assert_eq!(error.code_for(None), "DuplicateLoadBalancerName");
+    let protect = |on: &str| {
+        let attribute = json!({"Key": "deletion_protection.enabled", "Value": on});
+        json!({"LoadBalancerArn": arn, "Attributes": [attribute]})
+    };
+    call(&mut stage, "ModifyLoadBalancerAttributes", &protect("true"));
+    let error = stage
+        .call(
+            "elasticloadbalancing",
+            "DeleteLoadBalancer",
+            &json!({ "LoadBalancerArn": arn }),
+        )
+        .unwrap_err();
+    assert_eq!(error.code_for(None), "OperationNotPermitted");
+    call(
+        &mut stage,
+        "ModifyLoadBalancerAttributes",
+        &protect("false"),
+    );
     stage.pass(300);
     let shown = call(&mut stage, "DescribeLoadBalancers", &json!({}));
     assert_eq!(shown["LoadBalancers"][0]["State"]["Code"], "active");
