@@ -97,8 +97,8 @@ impl AnchorApi for Aws {
         Ok(anchors)
     }
 
-    /// Without a type, Systems Manager overwrites what exists and never creates, so an anchor that was removed meanwhile does not
-    /// come back.
+    /// Without a type, Systems Manager overwrites what exists and never creates (its API reference on `Type`;
+    /// localstack/localstack#10580), so an anchor that was removed meanwhile does not come back.
     async fn update(&self, anchor: &Anchor) -> Result<(), PortError> {
         let answer = self
             .ssm()

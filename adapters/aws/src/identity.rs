@@ -25,7 +25,8 @@ use crate::{
     errors::{error, translate, unclear},
 };
 
-/// How often a role is deleted again while IAM still sees what was just taken off it, and the pause in between on AWS's clock.
+/// How often a role is deleted again while IAM still sees what was just taken off it (hashicorp/terraform#3222), and the pause in
+/// between on AWS's clock.
 const DELETIONS: u32 = 4;
 const SETTLING: Duration = Duration::from_secs(2);
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use pipectl_sandbox::aws::AwsFaultEffect;
 use pipectl_stages::{
     error::PortErrorKind as Kind,
     ports::{
@@ -11,7 +12,10 @@ use pipectl_stages::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Account, tags};
+use crate::{
+    place::fault,
+    support::{Account, tags},
+};
 
 const POLICY: &str = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy";
 const OTHER: &str = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy";
@@ -174,6 +178,27 @@ async fn a_role_goes_with_all_that_hangs_on_it() {
     assert_eq!(
         identity.delete_role("one-node").await.unwrap(),
         Deletion::Absent
+    );
+}
+
+/// IAM may see for some seconds yet what was taken off a role; what really holds it is said in the end.
+#[tokio::test]
+async fn a_role_that_seems_to_be_held_is_tried_again() {
+    let account = Account::new().await;
+    let identity: &dyn IdentityApi = &account.aws;
+    identity.create_role(&role("one-node")).await.unwrap();
+    let conflict = || AwsFaultEffect::Error {
+        code: "DeleteConflict".to_owned(),
+        message: "Cannot delete entity, must detach all policies first.".to_owned(),
+        status: Some(409),
+    };
+    fault(&account, "iam", "DeleteRole", None, conflict());
+    let error = identity.delete_role("one-node").await.unwrap_err();
+    assert_eq!(error.kind, Kind::InUse, "{error}");
+    fault(&account, "iam", "DeleteRole", Some(2), conflict());
+    assert_eq!(
+        identity.delete_role("one-node").await.unwrap(),
+        Deletion::Accepted
     );
 }
 
