@@ -25,6 +25,6 @@ pub use proxy::faults::{FaultEffect, FaultMoment, FaultRule};
 pub use settings::{AwsAccess, ClusterEntrance, FOREIGN_VARIABLES, SandboxSettings, shell_exports};
 pub use supervisor::context::SandboxContext;
 pub use supervisor::egress::EgressMap;
-pub use supervisor::process::ComponentStatus;
+pub use supervisor::process::{ComponentStatus, Survivor};
 pub use supervisor::{AwsOptions, StartOptions, instance_types, supervise};
 pub use tools::{InstallEvent, InstallPhase, Program, Programs};

@@ -12,7 +12,8 @@ use crate::error::{Report, SandboxError};
 use crate::files::{self, Layout, Lock};
 use crate::proxy::counters::Count;
 use crate::proxy::faults::FaultRule;
-use crate::supervisor::{SUPERVISE, StartOptions, process};
+use crate::supervisor::process::{self, Survivor};
+use crate::supervisor::{SUPERVISE, StartOptions};
 use crate::tools::{self, InstallEvent, Program, Programs};
 
 /// How long a start may take altogether; normally 5 s.
@@ -21,6 +22,8 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 const STOP_LIMIT: Duration = Duration::from_secs(40);
 /// How long another process may be at starting or stopping the same sandbox.
 const CHANGE_PATIENCE: Duration = Duration::from_secs(240);
+/// How long processes may take to follow a supervisor that is gone before they are killed; etcd has 5 s for its data.
+const SURVIVOR_GRACE: Duration = Duration::from_secs(8);
 /// How long a supervisor may take to end by itself before it is killed.
 const SUPERVISOR_GRACE: Duration = Duration::from_secs(20);
 
@@ -343,14 +346,28 @@ impl Sandbox {
     /// # Errors
     /// When processes are still there in the end.
     pub async fn stop(&self) -> Result<bool, SandboxError> {
+        self.stop_with(&|_| {}).await
+    }
+
+    /// As [`Sandbox::stop`]; tells of each process that did not end by itself and is killed.
+    ///
+    /// # Errors
+    /// When processes are still there in the end.
+    pub async fn stop_with(
+        &self,
+        killed: &(dyn Fn(&Survivor) + Send + Sync),
+    ) -> Result<bool, SandboxError> {
         if !self.layout.root.exists() {
             return Ok(false);
         }
         let _lock = Lock::take(&self.layout.change_lock(), CHANGE_PATIENCE, || {}).await?;
-        self.stop_locked().await
+        self.stop_locked(killed).await
     }
 
-    async fn stop_locked(&self) -> Result<bool, SandboxError> {
+    async fn stop_locked(
+        &self,
+        told: &(dyn Fn(&Survivor) + Send + Sync),
+    ) -> Result<bool, SandboxError> {
         let since = Instant::now();
         let mut was_running = false;
         let mut asked = false;
@@ -383,22 +400,58 @@ impl Sandbox {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // Components of a killed supervisor need a moment to follow it.
-        while Program::ALL
-            .iter()
-            .any(|program| process::log_is_in_use(&self.layout.log(program.file_name())))
-        {
-            was_running = true;
-            if since.elapsed() >= STOP_LIMIT {
+        was_running |= self.end_survivors(since, told).await?;
+        files::remove_file(&self.layout.control())?;
+        Ok(was_running)
+    }
+
+    /// Components of a killed supervisor need a moment to follow it, those of its own cluster and of EKS clusters. Whatever does
+    /// not is killed. Whether there were any.
+    async fn end_survivors(
+        &self,
+        since: Instant,
+        told: &(dyn Fn(&Survivor) + Send + Sync),
+    ) -> Result<bool, SandboxError> {
+        let gone = Instant::now();
+        let mut were_there = false;
+        let mut killed: Vec<u32> = Vec::new();
+        while self.is_in_use() {
+            were_there = true;
+            if since.elapsed() >= STOP_LIMIT + SURVIVOR_GRACE {
                 return Err(SandboxError::StillRunning {
                     name: self.name.clone(),
-                    waited: STOP_LIMIT,
+                    waited: since.elapsed(),
                 });
+            }
+            if gone.elapsed() >= SURVIVOR_GRACE {
+                for survivor in process::survivors(&self.layout.root) {
+                    if killed.contains(&survivor.pid) {
+                        continue;
+                    }
+                    told(&survivor);
+                    if let Some(pid) = Pid::from_raw(survivor.pid.cast_signed()) {
+                        let _ = kill_process(pid, Signal::KILL);
+                    }
+                    killed.push(survivor.pid);
+                }
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        files::remove_file(&self.layout.control())?;
-        Ok(was_running)
+        Ok(were_there)
+    }
+
+    /// Whether a component of one of its clusters still lives.
+    fn is_in_use(&self) -> bool {
+        let clusters = std::fs::read_dir(self.layout.aws_clusters());
+        let clusters = clusters.into_iter().flatten().flatten();
+        let layouts = clusters.map(|entry| Layout { root: entry.path() });
+        std::iter::once(self.layout.clone())
+            .chain(layouts)
+            .any(|layout| {
+                Program::ALL
+                    .iter()
+                    .any(|program| process::log_is_in_use(&layout.log(program.file_name())))
+            })
     }
 
     /// Forget everything that its clusters and its simulated AWS know; certificates, tokens, keys and ports stay. Stops it
@@ -411,7 +464,7 @@ impl Sandbox {
             return Ok(false);
         }
         let _lock = Lock::take(&self.layout.change_lock(), CHANGE_PATIENCE, || {}).await?;
-        let was_running = self.stop_locked().await?;
+        let was_running = self.stop_locked(&|_| {}).await?;
         // The key of its accounts stays; its clusters have gone with the graph, and their control planes with the supervisor.
         match aws::empty(&self.layout.aws_graph()) {
             Ok(()) => remove_directory(&self.layout.aws_clusters())?,

@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::combinators::BoxBody;
@@ -42,11 +43,50 @@ pub(crate) struct ProxyState {
     pub(crate) faults: Faults,
 }
 
+/// The way to an API server, which may have to be woken first.
+#[async_trait]
+pub(crate) trait Door: Send + Sync {
+    /// The port on 127.0.0.1 at which it listens; none when it cannot be reached.
+    async fn port(&self) -> Option<u16>;
+
+    /// A client's connection came.
+    fn came(&self) {}
+
+    /// A client's connection went.
+    fn went(&self) {}
+}
+
+/// An API server that is there as long as its proxy.
+pub(crate) struct OpenDoor(pub(crate) u16);
+
+#[async_trait]
+impl Door for OpenDoor {
+    async fn port(&self) -> Option<u16> {
+        Some(self.0)
+    }
+}
+
+/// A connection that is counted as long as it lives.
+struct Counted(Arc<dyn Door>);
+
+impl Counted {
+    fn new(door: &Arc<dyn Door>) -> Self {
+        door.came();
+        Self(Arc::clone(door))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.went();
+    }
+}
+
 /// A proxy to one API server.
 pub(crate) struct Proxy {
     acceptor: TlsAcceptor,
     upstream: Client<HttpsConnector<HttpConnector>, Incoming>,
-    authority: http::uri::Authority,
+    door: Arc<dyn Door>,
     state: Arc<ProxyState>,
 }
 
@@ -56,11 +96,11 @@ pub(crate) struct Proxy {
 struct ResetConnection;
 
 impl Proxy {
-    /// `identity` is what clients see; the API server is on 127.0.0.1 at `api_port`.
+    /// `identity` is what clients see; the API server is behind `door`.
     pub(crate) fn new(
         pki: &Pki,
         identity: &Identity,
-        api_port: u16,
+        door: Arc<dyn Door>,
         state: Arc<ProxyState>,
     ) -> Result<Self, SandboxError> {
         let mut connector = HttpConnector::new();
@@ -74,17 +114,10 @@ impl Proxy {
         let upstream = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector);
-        let authority =
-            http::uri::Authority::try_from(format!("127.0.0.1:{api_port}")).map_err(|error| {
-                SandboxError::InvalidSetting {
-                    setting: "API server address",
-                    reason: error.to_string(),
-                }
-            })?;
         Ok(Self {
             acceptor: TlsAcceptor::from(tls::server_config(identity)?),
             upstream,
-            authority,
+            door,
             state,
         })
     }
@@ -113,6 +146,7 @@ impl Proxy {
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream) {
+        let _counted = Counted::new(&self.door);
         let _ = stream.set_nodelay(true);
         // A second handle on the socket, to reset it from within a request.
         let Ok(socket) = stream.as_fd().try_clone_to_owned() else {
@@ -183,10 +217,13 @@ impl Proxy {
     }
 
     async fn forward(&self, mut request: Request<Incoming>) -> Response<Body> {
+        let Some(port) = self.door.port().await else {
+            return status_response(503, "the control plane does not come up", None);
+        };
         let path = request.uri().path_and_query().cloned();
         let uri = Uri::builder()
             .scheme("https")
-            .authority(self.authority.clone());
+            .authority(format!("127.0.0.1:{port}"));
         let Ok(uri) = uri
             .path_and_query(path.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")))
             .build()

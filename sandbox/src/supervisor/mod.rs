@@ -71,6 +71,14 @@ pub struct AwsOptions {
     /// The account whose key they get, 12 digits.
     #[serde(default = "default_account")]
     pub account: String,
+    /// After so many seconds without a client the control plane of an EKS cluster goes to sleep, until somebody comes or its
+    /// nodes change. What runs in it stands still meanwhile.
+    #[serde(default = "default_idle_seconds")]
+    pub idle_seconds: u32,
+}
+
+fn default_idle_seconds() -> u32 {
+    600
 }
 
 fn default_region() -> String {
@@ -88,6 +96,7 @@ impl Default for AwsOptions {
             seed: None,
             region: default_region(),
             account: default_account(),
+            idle_seconds: default_idle_seconds(),
         }
     }
 }

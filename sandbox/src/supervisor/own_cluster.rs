@@ -161,7 +161,7 @@ impl OwnCluster {
             programs: &self.programs,
             guard: self.guard.clone(),
             flavour: Flavour::default(),
-            api: listener,
+            api: Some(listener),
             proxy: Arc::clone(&self.proxy),
             failed: self.stop.clone(),
             volumes: true,

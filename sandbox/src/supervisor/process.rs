@@ -38,6 +38,43 @@ pub struct ComponentStatus {
     pub memory: Option<u64>,
 }
 
+/// A process of a sandbox whose supervisor is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survivor {
+    /// The program, or the guard of one.
+    pub program: String,
+    /// Its process id.
+    pub pid: u32,
+}
+
+/// Components and guards that name something in that directory on their command lines, from Linux' /proc; none elsewhere. Others'
+/// processes that do, an editor for instance, are none.
+pub(crate) fn survivors(root: &Path) -> Vec<Survivor> {
+    // With its end: another sandbox's name may begin like it.
+    let root = format!("{}/", root.display());
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let of_root = |pid: u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let mut words = line.split('\0');
+        let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+        let first = name(words.next()?);
+        let is_guard = words.next() == Some(pipectl_process::GUARD_SUBCOMMAND);
+        let mut known = Program::ALL.iter().map(|program| program.file_name());
+        let is_component = known.any(|program| program == first);
+        ((is_guard || is_component) && line.contains(&root)).then(|| Survivor {
+            program: if is_guard {
+                "the guard of a component".to_owned()
+            } else {
+                first
+            },
+            pid,
+        })
+    };
+    pids.filter_map(of_root).collect()
+}
+
 /// How to start a component.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe {

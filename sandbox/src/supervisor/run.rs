@@ -117,7 +117,6 @@ pub(super) async fn run(name: &str, layout: &Layout) -> Result<(), SandboxError>
             layout,
             programs: &programs,
             guard: guard(),
-            failed: stop.clone(),
             proxy,
         };
         let started = CloudRuntime::start(&options.aws, ground, cloud).await?;

@@ -21,7 +21,7 @@ use super::process::{self, Watcher};
 use crate::error::SandboxError;
 use crate::files::{self, Layout};
 use crate::pki::Pki;
-use crate::proxy::{Proxy, ProxyState};
+use crate::proxy::{Door, OpenDoor, Proxy, ProxyState};
 use crate::tools::{Program, Programs};
 
 /// How long the processes of a supervisor that died may take to follow it.
@@ -38,8 +38,8 @@ pub(super) struct Cluster<'a> {
     pub(super) programs: &'a Programs,
     pub(super) guard: PathBuf,
     pub(super) flavour: Flavour,
-    /// Where clients come in.
-    pub(super) api: TcpListener,
+    /// Where clients come in; nowhere when somebody else leads them here.
+    pub(super) api: Option<TcpListener>,
     /// Counters and faults of its proxy.
     pub(super) proxy: Arc<ProxyState>,
     /// Cancelled when a component cannot be kept running.
@@ -83,9 +83,11 @@ impl Cluster<'_> {
         let plane = boot.run(phase).await?;
         egress_proxy.connect(plane.client.clone(), plane.ports.kubelet);
         let pki = &credentials.pki;
-        let identity = pki.server("sandbox-api", &["localhost", "127.0.0.1"])?;
-        let proxy = Arc::new(Proxy::new(pki, &identity, plane.ports.api, self.proxy)?);
-        tokio::spawn(proxy.serve(self.api, servers.clone()));
+        if let Some(api) = self.api {
+            let door = Arc::new(OpenDoor(plane.ports.api));
+            let proxy = Arc::new(front(pki, door, self.proxy)?);
+            tokio::spawn(proxy.serve(api, servers.clone()));
+        }
         let simulation = CancellationToken::new();
         let context = SandboxContext {
             client: plane.client.clone(),
@@ -109,7 +111,22 @@ impl Cluster<'_> {
     }
 }
 
+/// What clients see of a cluster.
+pub(super) fn front(
+    pki: &Pki,
+    door: Arc<dyn Door>,
+    state: Arc<ProxyState>,
+) -> Result<Proxy, SandboxError> {
+    let identity = pki.server("sandbox-api", &["localhost", "127.0.0.1"])?;
+    Proxy::new(pki, &identity, door, state)
+}
+
 impl ClusterRuntime {
+    /// Port of its API server.
+    pub(super) fn api_port(&self) -> u16 {
+        self.plane.ports.api
+    }
+
     /// Administrator, straight to the API server.
     pub(super) fn client(&self) -> &kube::Client {
         &self.plane.client

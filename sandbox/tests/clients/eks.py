@@ -1,62 +1,14 @@
 """A sandbox's EKS with real control planes: made with boto3, entered over HTTPS with tokens of the AWS CLI. Arguments: phases."""
 
-import base64
 import json
-import os
-import shutil
-import ssl
-import subprocess
 import sys
-import urllib.error
-import urllib.request
 
 import boto3
 from common import cluster, cluster_role, drop_role, network, node_role, refused, until, wait
+from kubernetes_api import Kubernetes, token
 
 ec2, iam, eks, logs = (boto3.client(name) for name in ("ec2", "iam", "eks", "logs"))
 NAMES = {"clusterName": "demo", "nodegroupName": "workers"}
-AWS = shutil.which("aws", path=os.path.dirname(sys.executable))
-
-
-KNOWN = {}
-
-
-def token(cluster, fresh=False):
-    """What kubectl gets from the AWS CLI, kept as kubectl keeps it."""
-    if fresh or cluster not in KNOWN:
-        words = [AWS, "eks", "get-token", "--cluster-name", cluster, "--output", "json"]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
-        KNOWN[cluster] = json.loads(done.stdout)["status"]["token"]
-    return KNOWN[cluster]
-
-
-class Kubernetes:
-    """The cluster's API, as far as this test needs it."""
-
-    def __init__(self):
-        cluster = eks.describe_cluster(name="demo")["cluster"]
-        self.server = cluster["endpoint"]
-        authority = base64.b64decode(cluster["certificateAuthority"]["data"]).decode()
-        self.context = ssl.create_default_context(cadata=authority)
-
-    def call(self, path, bearer, method="GET", body=None):
-        headers = {"Authorization": "Bearer " + bearer, "Content-Type": "application/json"}
-        data = json.dumps(body).encode() if body else None
-        request = urllib.request.Request(self.server + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, context=self.context) as reply:
-                return reply.status, json.load(reply)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-
-    def items(self, path):
-        status, reply = self.call(path, token("demo"))
-        assert status == 200, reply
-        return reply["items"]
-
-    def make(self, path, body):
-        status, reply = self.call(path, token("demo"), "POST", body)
-        assert status == 201, reply
 
 
 def up():
@@ -92,7 +44,7 @@ def up():
 
 
 def entered():
-    kubernetes = Kubernetes()
+    kubernetes = Kubernetes("demo")
     nodes = until("two nodes", lambda: len(found := kubernetes.items("/api/v1/nodes")) == 2 and found)
     zones = {node["metadata"]["labels"]["topology.kubernetes.io/zone"] for node in nodes}
     assert zones == {"us-west-2a", "us-west-2b"}, zones
@@ -121,7 +73,7 @@ def entered():
 
 
 def volumes():
-    kubernetes = Kubernetes()
+    kubernetes = Kubernetes("demo")
     owned = [{"Name": "tag:kubernetes.io/cluster/demo", "Values": ["owned"]}]
 
     def claimed():
@@ -164,7 +116,7 @@ def volumes():
 
 
 def down():
-    kubernetes = Kubernetes()
+    kubernetes = Kubernetes("demo")
     update = eks.update_nodegroup_config(**NAMES, scalingConfig={"desiredSize": 1})["update"]
     asked = {"name": "demo", "nodegroupName": "workers", "updateId": update["id"]}
     until("scaled", lambda: eks.describe_update(**asked)["update"]["status"] == "Successful")

@@ -36,6 +36,8 @@ pub struct ClusterView {
     pub issuer: String,
     /// Addresses of services, e.g. `172.20.0.0/16`.
     pub service_range: String,
+    /// Where its control plane listened when it was up last; nowhere before it was.
+    pub plane: Option<PlaneAddress>,
     /// Its nodes.
     pub nodes: Vec<NodeView>,
     /// Whether volumes are made for claims: the EBS CSI driver works.
@@ -209,6 +211,10 @@ fn view(scene: &Scene<'_>, cluster: &cluster::Cluster) -> ClusterView {
         version: cluster.version.clone(),
         issuer: cluster.issuer(scene.place),
         service_range: cluster.service_range.clone(),
+        plane: cluster.plane.as_ref().map(|plane| PlaneAddress {
+            server: plane.server.clone(),
+            authority: plane.authority.clone(),
+        }),
         nodes: nodes(scene, cluster),
         volumes: cluster
             .addons

@@ -4,16 +4,19 @@ mod access;
 mod balancers;
 mod host;
 mod nodes;
+mod plane;
 mod tokens;
 mod volumes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::host::EksHost;
+use self::plane::Shared;
 use super::AwsOptions;
 use super::runtime::{address, listen_at_best, port};
 use crate::aws::{Aws, AwsSettings, serve};
@@ -28,8 +31,6 @@ pub(super) struct Ground<'a> {
     pub(super) layout: &'a Layout,
     pub(super) programs: &'a Programs,
     pub(super) guard: PathBuf,
-    /// Cancelled when a component of a cluster cannot be kept running.
-    pub(super) failed: CancellationToken,
     /// Counters and faults of the clusters' proxies.
     pub(super) proxy: Arc<ProxyState>,
 }
@@ -66,14 +67,14 @@ impl CloudRuntime {
         let webhook = listen_at_best(0).await?;
         let at = address(&webhook)?;
         tokio::spawn(tokens::serve(Arc::clone(&aws), webhook, ends.clone()));
-        let host = Arc::new(EksHost::new(
-            ground.layout.aws_clusters(),
-            ground.programs.clone(),
-            ground.guard,
-            at,
-            ground.failed,
-            ground.proxy,
-        ));
+        let shared = Shared {
+            programs: ground.programs.clone(),
+            guard: ground.guard,
+            webhook: at,
+            proxy: ground.proxy,
+            idle: Duration::from_secs(u64::from(options.idle_seconds)),
+        };
+        let host = Arc::new(EksHost::new(ground.layout.aws_clusters(), shared));
         aws.host(Arc::clone(&host) as _, ends.clone());
         Ok(Self {
             aws,
