@@ -46,6 +46,17 @@ impl Output {
         let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
     }
 
+    /// A line of the command's result that may be cut where a terminal ends.
+    pub fn line_cut(self, text: &str) {
+        let terminal = console::Term::stdout();
+        if terminal.is_term() {
+            let (_, columns) = terminal.size();
+            self.line(crate::reporter::theme::cut(text, columns.into()));
+        } else {
+            self.line(text);
+        }
+    }
+
     /// Text of the command's result, as it is.
     pub fn text(self, text: impl AsRef<str>) {
         let _ = write!(std::io::stdout(), "{}", text.as_ref());

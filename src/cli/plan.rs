@@ -101,7 +101,7 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
         if to_do {
             output.note(format!(
                 "\nnext: pipectl up{}{}",
-                origin.arguments(),
+                origin.arguments(&place),
                 place.arguments()
             ));
         }

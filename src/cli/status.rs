@@ -34,6 +34,8 @@ struct Report {
     uid: String,
     phase: LifePhase,
     place: String,
+    #[serde(skip)]
+    on_aws: bool,
     /// Seconds since it was created.
     age_seconds: Option<u64>,
     last_run: Option<RunSummary>,
@@ -157,6 +159,7 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
         place: place
             .as_ref()
             .map_or_else(|| "unknown".to_owned(), ToString::to_string),
+        on_aws: matches!(place, Some(Place::Eks(_))),
         age_seconds: age,
         last_run: state.runs.last().cloned(),
         at_work: environment::at_work(&environment),
@@ -423,12 +426,18 @@ fn print(report: &Report, with_steps: bool, output: Output) {
                 ));
             }
         } else {
-            output.line(format!(
+            let line = format!(
                 "  {:<width$}  {} {}",
                 stage.stage,
                 stage.standing.mark(),
                 stage.words
-            ));
+            );
+            // Where all is well, the end of the list may be missed; a trouble is said in full.
+            if stage.standing == Standing::InPlace {
+                output.line_cut(&line);
+            } else {
+                output.line(line);
+            }
         }
     }
     if let Some(why) = report
@@ -438,7 +447,8 @@ fn print(report: &Report, with_steps: bool, output: Output) {
         .filter(|_| !report.live.asked)
     {
         output.line("");
-        output.line(format!("  the cluster was not asked: {why}"));
+        let whom = if report.on_aws { "AWS" } else { "the cluster" };
+        output.line(format!("  {whom} was not asked: {why}"));
     }
     if !report.endpoints.is_empty() || report.kubeconfig.is_some() {
         output.line("");

@@ -128,7 +128,7 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
 
 /// The command line that goes on with this run.
 fn again(args: &UpArgs, origin: &pipeline::Origin, place: &Place) -> String {
-    let mut command = format!("pipectl up{}{}", origin.arguments(), place.arguments());
+    let mut command = format!("pipectl up{}{}", origin.arguments(place), place.arguments());
     if let Some(name) = &args.pipeline.env {
         command.push_str(&format!(" --env {name}"));
     }

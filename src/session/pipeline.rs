@@ -23,11 +23,14 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The arguments that name the same pipeline again, for "next" lines; empty when it is the default.
+    /// The arguments that name the same pipeline again in the same place, for "next" lines; empty when it is the default. The
+    /// way to an AWS account is never the default: see [`meant`].
     #[must_use]
-    pub fn arguments(&self) -> String {
+    pub fn arguments(&self, place: &Place) -> String {
         match self {
-            Self::Blueprint(name) if name == DEFAULT_BLUEPRINT => String::new(),
+            Self::Blueprint(name) if name == DEFAULT_BLUEPRINT && !costs_money(place) => {
+                String::new()
+            }
             Self::Blueprint(name) => format!(" --blueprint {name}"),
             Self::File(path) if path == Path::new(DEFAULT_FILE) => String::new(),
             Self::File(path) => format!(" {}", path.display()),
@@ -83,21 +86,29 @@ fn origin(choice: Choice<'_>) -> Origin {
 /// # Errors
 /// `CLI021`.
 pub fn meant(choice: Choice<'_>, place: &Place) -> Result<(), Failure> {
+    if !costs_money(place) {
+        return Ok(());
+    }
     let named =
         choice.file.is_some() || choice.blueprint.is_some() || Path::new(DEFAULT_FILE).is_file();
-    match place {
-        Place::Eks(region) if region.sandbox.is_none() && !named => Err(Failure::problem(
-            Exit::BadInput,
-            "CLI021",
-            "choose",
-            "a pipeline",
-            format!("nothing was named, and the built-in blueprint {DEFAULT_BLUEPRINT} goes to an AWS account"),
-        )
-        .hint(format!(
-            "try it on this machine: pipectl up --sandbox; or name it, and AWS is meant: pipectl up --blueprint {DEFAULT_BLUEPRINT}"
-        ))),
-        _ => Ok(()),
+    if named {
+        return Ok(());
     }
+    Err(Failure::problem(
+        Exit::BadInput,
+        "CLI021",
+        "choose",
+        "a pipeline",
+        format!("nothing was named, and the built-in blueprint {DEFAULT_BLUEPRINT} goes to an AWS account"),
+    )
+    .hint(format!(
+        "try it on this machine: pipectl up --sandbox; or name it, and AWS is meant: pipectl up --blueprint {DEFAULT_BLUEPRINT}"
+    )))
+}
+
+/// Whether what is made there is made in an AWS account.
+fn costs_money(place: &Place) -> bool {
+    matches!(place, Place::Eks(region) if region.sandbox.is_none())
 }
 
 fn load_blueprint(name: &str, options: &LoadOptions) -> Result<Loaded, Failure> {

@@ -193,14 +193,31 @@ impl Place {
                 format!("environment {environment} in {self}"),
                 format!("it lives in {pinned}"),
             )
-            .hint(format!(
-                "name the place it lives in{}, or give a new environment another name with --env",
-                match pinned.arguments() {
-                    arguments if arguments.is_empty() => arguments,
-                    arguments => format!(" ({})", arguments.trim()),
-                }
-            ))),
+            .hint(pinned.hint(self))),
             _ => Ok(()),
+        }
+    }
+
+    /// What somebody can do who meant `now` for an environment that lives here.
+    fn hint(&self, now: &Self) -> String {
+        let another = "or give a new environment another name with --env";
+        match self {
+            Self::Sandbox(_) if self.sandbox() == now.sandbox() => {
+                format!("it lives in the plain cluster: add --set provider=sandbox, {another}")
+            }
+            Self::Eks(region) if self.sandbox() == now.sandbox() => {
+                let provider = format!("{{eks: {{region: {}}}}}", region.region);
+                format!("its provider is {provider}: put that into the file, {another}")
+            }
+            _ => match self.arguments() {
+                arguments if arguments.is_empty() => {
+                    format!("name the place it lives in, {another}")
+                }
+                arguments => format!(
+                    "name the place it lives in ({}), {another}",
+                    arguments.trim()
+                ),
+            },
         }
     }
 

@@ -44,7 +44,7 @@ pub fn endpoints(loaded: &Loaded) -> Vec<Endpoint> {
 /// Commands worth trying after an `up`.
 #[must_use]
 pub fn next(place: &Place, origin: &Origin, environment: &str) -> Vec<String> {
-    let up = format!("pipectl up{}{}", origin.arguments(), place.arguments());
+    let up = format!("pipectl up{}{}", origin.arguments(place), place.arguments());
     vec![
         format!("pipectl status {environment}"),
         up,

@@ -60,16 +60,16 @@ impl<'w> Run<'w> {
         self
     }
 
-    /// Whether this brings up, or plans, the blueprint: the one in the program, or the one that lies exported in the directory.
+    /// Whether this brings up, or plans, the blueprint: the one in the program, or one that was exported.
     fn takes_blueprint(&self) -> bool {
         let words: Vec<_> = self.args.iter().filter_map(|arg| arg.to_str()).collect();
         let verb = words.iter().any(|word| ["up", "plan"].contains(word));
-        let file = words.iter().any(|word| word.ends_with(".yaml"));
-        let here = fs::read_to_string(self.directory.join("pipeline.yaml"));
-        verb && !file
-            && here.map_or(true, |text| {
-                text.contains("provider: {eks: {region: us-west-2}}")
-            })
+        let named = words.iter().find(|word| word.ends_with(".yaml"));
+        let file = self.directory.join(named.unwrap_or(&"pipeline.yaml"));
+        let exported = fs::read_to_string(file).map_or(named.is_none(), |text| {
+            text.contains("provider: {eks: {region: us-west-2}}")
+        });
+        verb && exported
     }
 
     /// Another argument.
