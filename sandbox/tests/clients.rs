@@ -43,6 +43,10 @@ fn settings() -> AwsSettings {
 
 /// Runs a script against a simulator of its own; what is left in the graph. None where there is no Python.
 async fn run(script: &str, settings: AwsSettings) -> Option<Simulator> {
+    run_with(script, &[], settings).await
+}
+
+async fn run_with(script: &str, arguments: &[&str], settings: AwsSettings) -> Option<Simulator> {
     let clients = python::Clients::ready()?;
     let scale = settings.time_scale;
     let ends = CancellationToken::new();
@@ -67,7 +71,9 @@ async fn run(script: &str, settings: AwsSettings) -> Option<Simulator> {
         .map(|(name, value)| (name.to_owned(), OsString::from(value)))
         .collect();
     let home = tempfile::tempdir().unwrap();
-    clients.script(script, &[], variables, home.path()).await;
+    clients
+        .script(script, arguments, variables, home.path())
+        .await;
     Some(simulator)
 }
 
@@ -136,4 +142,18 @@ async fn the_command_line_of_aws_works_unchanged() {
     if let Some(simulator) = run("cli.py", settings()).await {
         assert_eq!(left(&simulator).await, Value::Null);
     }
+}
+
+/// A directory with Terraform's AWS provider, as `terraform init -plugin-dir` takes it. The provider is large and its own pauses
+/// do not scale: minutes, so it is asked for.
+const PLUGINS: &str = "PIPECTL_TEST_TERRAFORM_PLUGINS";
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stderr, reason = "a skipped test has to be heard")]
+async fn terraform_works_unchanged() {
+    let Ok(plugins) = std::env::var(PLUGINS) else {
+        eprintln!("SKIPPED: {PLUGINS} names no directory with Terraform's AWS provider");
+        return;
+    };
+    run_with("terraform.py", &[&plugins], settings()).await;
 }

@@ -105,8 +105,8 @@ fn run(command: &mut Command) {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "the tests' virtual environment cannot be made; is the package index in reach? Otherwise set {GIVEN} to one that has \
-         {}.\n{command:?}: {error}",
+        "the tests' virtual environment cannot be made: it takes python3 with its venv module, and a package index in reach. \
+         Otherwise set {GIVEN} to one that has {}.\n{command:?}: {error}",
         PACKAGES.join(" and "),
     );
 }
