@@ -1,9 +1,14 @@
 //! A removal of what stands in the account. It looks anew each time, so that what a lagging read showed late, or what
 //! AWS made again behind one's back, goes as well.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::{
     blocks::Row,
@@ -96,11 +101,17 @@ pub trait Unwanted: Send + Sync + 'static {
     fn gone(&self) -> String;
 }
 
+/// So many looks after one thing was asked to go, it is asked again: lists lag, and a change that was under way may have
+/// kept it.
+const LOOKS_BEFORE_ASKING_AGAIN: u32 = 2;
+
 /// A removal of things in the account.
 pub struct CloudRemoval<U> {
     row: Row,
     poll: Duration,
     unwanted: U,
+    /// When what was asked to go.
+    asked: Mutex<BTreeMap<String, Instant>>,
 }
 
 impl<U: Unwanted> CloudRemoval<U> {
@@ -111,11 +122,29 @@ impl<U: Unwanted> CloudRemoval<U> {
             row,
             poll,
             unwanted,
+            asked: Mutex::default(),
         })
     }
 
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a thing was asked to go so lately that asking again says nothing new.
+    fn asked_lately(&self, remnant: &Remnant) -> bool {
+        let pause = self.poll * LOOKS_BEFORE_ASKING_AGAIN;
+        let asked = self.asked();
+        asked
+            .get(&remnant.id)
+            .is_some_and(|at| at.elapsed() < pause)
+    }
+
     async fn ask(&self, cx: &StepContext, remnant: &Remnant) -> Result<Removed, StepError> {
-        match self.unwanted.remove(cx, remnant).await? {
+        let removed = self.unwanted.remove(cx, remnant).await?;
+        if removed.is_ok() {
+            self.asked().insert(remnant.id.clone(), Instant::now());
+        }
+        match removed {
             Ok(deletion) => Ok(deletion.into()),
             Err(error) if error.kind == PortErrorKind::NotFound => Ok(Removed::Absent),
             Err(error) if error.kind == PortErrorKind::InUse => {
@@ -166,7 +195,7 @@ impl<U: Unwanted> Removal for CloudRemoval<U> {
         }
         let mut words = Vec::new();
         for remnant in remaining {
-            if remnant.going {
+            if remnant.going || self.asked_lately(&remnant) {
                 words.push(remnant.words);
                 continue;
             }

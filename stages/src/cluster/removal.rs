@@ -22,8 +22,7 @@ use crate::{
     },
     context::StepContext,
     error::{PortError, PortErrorKind, StepError},
-    network::removal::vpc,
-    nodes::removal::{groups, instances},
+    nodes::removal::groups,
     objects::ownership::Owner,
     ports::{cloud::Deletion, clusters::ClusterState, keys::KeyState},
     removal::Removal,
@@ -55,14 +54,6 @@ fn row(pace: Pace, name: &str, title: &str, expected: u64, needs: Vec<Need>) -> 
     row
 }
 
-fn log_group(pace: Pace, name: &str, title: &str, needs: Vec<Need>) -> Arc<dyn Removal> {
-    let logs = LogGroup {
-        stays_away: pace.scaled(STAYS_AWAY),
-        away_since: Mutex::new(None),
-    };
-    CloudRemoval::removal(row(pace, name, title, 30, needs), pace.poll(5), logs)
-}
-
 /// What goes before the nodes do: controllers run on them.
 #[must_use]
 pub fn before_nodes(pace: Pace) -> Vec<Arc<dyn Removal>> {
@@ -76,8 +67,6 @@ pub fn before_nodes(pace: Pace) -> Vec<Arc<dyn Removal>> {
 pub fn after_nodes(pace: Pace) -> Vec<Arc<dyn Removal>> {
     let quick = pace.poll(5);
     let gone = || vec![Need::ready(control_plane())];
-    // A role that is taken from instances under way leaves them unable to end well.
-    let unused = vec![Need::ready(control_plane()), Need::ready(instances())];
     let groups = vec![Need::ready(groups())];
     vec![
         CloudRemoval::removal(
@@ -85,28 +74,26 @@ pub fn after_nodes(pace: Pace) -> Vec<Arc<dyn Removal>> {
             pace.poll(15),
             ControlPlane,
         ),
-        log_group(pace, "log-group", "control-plane logs", gone()),
+        CloudRemoval::removal(
+            row(pace, "log-group", "control-plane logs", 30, gone()),
+            quick,
+            LogGroup {
+                stays_away: pace.scaled(STAYS_AWAY),
+                away_since: Mutex::new(None),
+            },
+        ),
         CloudRemoval::removal(
             row(pace, "oidc-provider", "OIDC provider", 1, gone()),
             quick,
             OidcProvider,
         ),
-        CloudRemoval::removal(row(pace, "roles", "IAM roles", 2, unused), quick, Roles),
+        CloudRemoval::removal(row(pace, "roles", "IAM roles", 2, gone()), quick, Roles),
         CloudRemoval::removal(
             row(pace, "key", "key of Kubernetes Secrets", 1, gone()),
             quick,
             Keys,
         ),
     ]
-}
-
-/// What EKS wrote late may have brought the log group back.
-#[must_use]
-pub fn after_network(pace: Pace) -> Vec<Arc<dyn Removal>> {
-    let first = Need::ready(StepId::new(STAGE, "log-group"));
-    let needs = vec![first, Need::ready(vpc())];
-    let title = "control-plane logs, if they came back";
-    vec![log_group(pace, "late-logs", title, needs)]
 }
 
 struct ControlPlane;

@@ -15,7 +15,7 @@ use crate::{
         CloudRemoval, Pace, Remnant, Removed, Unwanted, cloud,
         scope::{self, belongs, own_pieces},
     },
-    cluster::removal::{control_plane, load_balancers},
+    cluster::removal::control_plane,
     context::StepContext,
     error::{PortError, PortErrorKind, StepError},
     nodes::removal::instances,
@@ -76,7 +76,7 @@ pub fn removals(pace: Pace) -> Vec<Arc<dyn Removal>> {
             PieceKind::Address,
         ),
         pieces(
-            row(id("endpoints"), "VPC endpoints", 10, vec![nodes()]),
+            row(id("endpoints"), "VPC endpoints", 10, Vec::new()),
             PieceKind::Endpoint,
         ),
         CloudRemoval::removal(
@@ -84,7 +84,9 @@ pub fn removals(pace: Pace) -> Vec<Arc<dyn Removal>> {
                 interfaces(),
                 "interfaces that the cluster left",
                 30,
-                vec![gone(control_plane()), nodes(), gone(load_balancers())],
+                // Sooner, it would take interfaces away that the network plugin is about to attach. It waits by itself for
+                // all that are in use.
+                vec![gone(control_plane())],
             ),
             pace.poll(POLL),
             Interfaces,
@@ -94,21 +96,13 @@ pub fn removals(pace: Pace) -> Vec<Arc<dyn Removal>> {
                 id("internet-gateways"),
                 "internet gateway",
                 1,
-                vec![
-                    // A gateway is not detached while public addresses are mapped into its VPC.
-                    gone(id("addresses")),
-                    gone(interfaces()),
-                ],
+                // A gateway is not detached while public addresses are mapped into its VPC.
+                vec![gone(id("nat-gateways")), gone(interfaces())],
             ),
             PieceKind::InternetGateway,
         ),
         pieces(
-            row(
-                id("route-tables"),
-                "route tables",
-                1,
-                vec![gone(id("endpoints")), gone(id("nat-gateways"))],
-            ),
+            row(id("route-tables"), "route tables", 1, vec![nodes()]),
             PieceKind::RouteTable,
         ),
         CloudRemoval::removal(

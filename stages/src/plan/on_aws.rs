@@ -56,7 +56,6 @@ pub fn down_on_aws(options: &CloudDownOptions) -> Vec<Arc<dyn Removal>> {
     removals.extend(nodes::removal::removals(pace, options.keep_data));
     removals.extend(cluster::removal::after_nodes(pace));
     removals.extend(network::removal::removals(pace));
-    removals.extend(cluster::removal::after_network(pace));
     let everything = removals
         .iter()
         .map(|removal| Need::ready(removal.id().clone()))
