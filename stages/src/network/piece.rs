@@ -10,15 +10,18 @@ use async_trait::async_trait;
 use pipectl_config::Loaded;
 use serde_json::{Value, json};
 
+use super::steps;
 use crate::{
     cloud::{
         Look, Resource,
         candidates::{Candidate, Choice, choose},
         cloud, names,
         tags::{self, Retag},
+        text,
     },
     context::StepContext,
     error::{PortError, PortErrorKind, Retry, StepError},
+    objects::ownership::Owner,
     ports::{
         cloud::Tags,
         network::{Arrangement, Detail, Lookup, NewPiece, Piece, PieceKind, PieceSpec, PieceState},
@@ -103,6 +106,11 @@ impl<W: Wants> PieceResource<W> {
         tags
     }
 
+    fn remember(&self, piece: &Piece) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        *made = Some(piece.id.clone());
+    }
+
     fn known_id(&self, cx: &StepContext) -> Option<String> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.clone().or_else(|| recorded_id(cx))
@@ -135,17 +143,19 @@ impl<W: Wants> PieceResource<W> {
             Err(error) if error.code == crate::cloud::NOT_KNOWN => return Ok(None),
             spec => spec?,
         };
-        let (PieceSpec::Subnet { vpc, .. }
-        | PieceSpec::SecurityGroup { vpc, .. }
-        | PieceSpec::GatewayEndpoint { vpc, .. }) = &spec
-        else {
+        let vpc = match &spec {
+            PieceSpec::Subnet { vpc, .. }
+            | PieceSpec::SecurityGroup { vpc, .. }
+            | PieceSpec::GatewayEndpoint { vpc, .. } => Some(vpc.clone()),
+            // A VPC has one at most.
+            PieceSpec::InternetGateway => text(cx, &steps::vpc(), "id"),
+            _ => None,
+        };
+        let Some(vpc) = vpc else {
             return Ok(None);
         };
         let kind = self.wants.kind();
-        let all = cloud(cx)?
-            .network
-            .find(kind, &Lookup::InVpc(vpc.clone()))
-            .await;
+        let all = cloud(cx)?.network.find(kind, &Lookup::InVpc(vpc)).await;
         let all = all.map_err(|error| error.during("look for", kind.words()))?;
         let mut alive = all.into_iter().filter(Piece::is_alive);
         Ok(alive.find(|piece| self.wants.collides(&spec, piece)))
@@ -153,6 +163,27 @@ impl<W: Wants> PieceResource<W> {
 
     fn mendings(&self, cx: &StepContext, live: &Piece) -> Result<Vec<Mending>, StepError> {
         self.wants.mendings(cx, live)
+    }
+
+    /// The piece that holds the place of this one, if it is our own: an attempt before made it, and reads did not show it
+    /// when this one was made.
+    async fn twin(&self, cx: &StepContext, live: &Piece) -> Result<Option<Piece>, StepError> {
+        let holds = self.collision(cx).await?;
+        let ours = |piece: &Piece| tags::owner(&piece.tags, &cx.environment) == Owner::Ours;
+        Ok(holds.filter(|piece| piece.id != live.id && ours(piece)))
+    }
+
+    /// The twin stays, and the piece that was made after it goes.
+    async fn give_way(
+        &self,
+        cx: &StepContext,
+        live: Piece,
+        twin: Piece,
+    ) -> Result<Piece, StepError> {
+        self.remember(&twin);
+        cx.intent(json!({"removes": [live.id]})).await?;
+        self.drop_extra(cx, &live.id).await?;
+        Ok(twin)
     }
 }
 
@@ -240,8 +271,7 @@ impl<W: Wants> Resource for PieceResource<W> {
         };
         let made = cloud(cx)?.network.create(&new).await;
         if let Ok(piece) = &made {
-            let mut last = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = Some(piece.id.clone());
+            self.remember(piece);
         }
         Ok(made)
     }
@@ -285,7 +315,15 @@ impl<W: Wants> Resource for PieceResource<W> {
             }
         };
         for mending in self.mendings(cx, &live)? {
-            network.arrange(&mending.arrangement).await.map_err(soon)?;
+            match network.arrange(&mending.arrangement).await {
+                Err(error) if error.kind == PortErrorKind::AlreadyExists => {
+                    match self.twin(cx, &live).await? {
+                        Some(twin) => return self.give_way(cx, live, twin).await,
+                        None => return Err(soon(error)),
+                    }
+                }
+                arranged => arranged.map_err(soon)?,
+            }
         }
         let retag = self.retag(cx, &live);
         if !retag.is_empty() {

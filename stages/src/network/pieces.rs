@@ -142,6 +142,10 @@ impl Wants for InternetGateway {
             },
         }])
     }
+
+    fn collides(&self, _: &PieceSpec, _: &Piece) -> bool {
+        true
+    }
 }
 
 /// One subnet.

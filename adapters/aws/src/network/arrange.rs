@@ -88,7 +88,21 @@ async fn attached(aws: &Aws, gateway: &str, vpc: &str) -> Result<(), PortError> 
             return Ok(());
         }
     }
-    Err(translate(error))
+    let refused = error.code() == Some("InvalidParameterValue");
+    let mut translated = translate(error);
+    if refused {
+        // The code for "it has another one" is one that says many things; a look tells. Where reads do not show it yet,
+        // nothing else can be wrong with a gateway and a VPC that exist.
+        let inside = Lookup::InVpc(vpc.to_owned());
+        let others = find::find(aws, PieceKind::InternetGateway, &inside).await?;
+        let (kind, own) = if others.is_empty() {
+            (PortErrorKind::Conflict, codes::CONFLICT)
+        } else {
+            (PortErrorKind::AlreadyExists, codes::ALREADY_EXISTS)
+        };
+        translated = errors::error(kind, own, translated.cause);
+    }
+    Err(translated)
 }
 
 async fn detached(aws: &Aws, gateway: &str, vpc: &str) -> Result<(), PortError> {

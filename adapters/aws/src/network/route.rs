@@ -26,21 +26,21 @@ macro_rules! to {
 
 /// Says destination and target in a call that makes or replaces a route.
 macro_rules! lead {
-    ($request:expr, $destination:expr, $gateway:expr) => {{
+    ($request:expr, $destination:expr, $way:expr) => {{
         let request = to!($request, $destination);
-        match $gateway {
-            Gateway::Gateway(id) => request.gateway_id(id),
-            Gateway::Nat(id) => request.nat_gateway_id(id),
-            Gateway::Interface(id) => request.network_interface_id(id),
-            Gateway::Peering(id) => request.vpc_peering_connection_id(id),
-            Gateway::Transit(id) => request.transit_gateway_id(id),
+        match $way {
+            Way::Gateway(id) => request.gateway_id(id),
+            Way::Nat(id) => request.nat_gateway_id(id),
+            Way::Interface(id) => request.network_interface_id(id),
+            Way::Peering(id) => request.vpc_peering_connection_id(id),
+            Way::Transit(id) => request.transit_gateway_id(id),
         }
     }};
 }
 
 /// The parameter that names a target.
 #[derive(Clone, Copy)]
-enum Gateway<'a> {
+enum Way<'a> {
     Gateway(&'a str),
     Nat(&'a str),
     Interface(&'a str),
@@ -48,19 +48,19 @@ enum Gateway<'a> {
     Transit(&'a str),
 }
 
-fn gateway(target: &RouteTarget) -> Result<Gateway<'_>, PortError> {
+fn way(target: &RouteTarget) -> Result<Way<'_>, PortError> {
     let id = match target {
-        RouteTarget::Local => return Ok(Gateway::Gateway("local")),
-        RouteTarget::InternetGateway(id) => return Ok(Gateway::Gateway(id)),
-        RouteTarget::NatGateway(id) => return Ok(Gateway::Nat(id)),
+        RouteTarget::Local => return Ok(Way::Gateway("local")),
+        RouteTarget::InternetGateway(id) => return Ok(Way::Gateway(id)),
+        RouteTarget::NatGateway(id) => return Ok(Way::Nat(id)),
         RouteTarget::Other(id) => id,
     };
     // An id says its kind (EC2 user guide, resource ids).
     match id.split_once('-').map(|(prefix, _)| prefix) {
-        Some("vgw" | "igw") => Ok(Gateway::Gateway(id)),
-        Some("eni") => Ok(Gateway::Interface(id)),
-        Some("pcx") => Ok(Gateway::Peering(id)),
-        Some("tgw") => Ok(Gateway::Transit(id)),
+        Some("vgw" | "igw") => Ok(Way::Gateway(id)),
+        Some("eni") => Ok(Way::Interface(id)),
+        Some("pcx") => Ok(Way::Peering(id)),
+        Some("tgw") => Ok(Way::Transit(id)),
         _ => Err(errors::error(
             PortErrorKind::Invalid,
             codes::INVALID,
@@ -75,7 +75,7 @@ pub(super) async fn routed(
     destination: &str,
     target: &RouteTarget,
 ) -> Result<(), PortError> {
-    let target = gateway(target)?;
+    let target = way(target)?;
     let request = aws.ec2().create_route().route_table_id(table);
     let Err(error) = lead!(request, destination, target).send().await else {
         return Ok(());

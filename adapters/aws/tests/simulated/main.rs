@@ -11,6 +11,7 @@ mod identity;
 mod keys;
 mod logs;
 mod network;
+mod network_stage;
 mod place;
 mod sdk;
 mod support;

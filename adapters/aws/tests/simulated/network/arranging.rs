@@ -45,6 +45,15 @@ async fn a_gateway_is_attached_to_one_vpc_and_detached() {
         PortErrorKind::AlreadyExists,
         "{elsewhere:?}"
     );
+    let another = make(&account, PieceSpec::InternetGateway, "another")
+        .await
+        .id;
+    let taken = Arrangement::Attached {
+        gateway: another,
+        vpc: first.clone(),
+    };
+    let taken = account.network.arrange(&taken).await.unwrap_err();
+    assert_eq!(taken.kind, PortErrorKind::AlreadyExists, "{taken:?}");
     // Not attached to the second one: that is as it should be, and the first keeps it.
     twice(&account, from(&second)).await;
     twice(&account, from(&first)).await;

@@ -112,7 +112,8 @@ pub struct Standing {
     /// The VPC.
     pub vpc: String,
     gateway: String,
-    subnet: String,
+    /// The subnet.
+    pub subnet: String,
     address: String,
     nat: String,
 }
