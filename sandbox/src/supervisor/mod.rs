@@ -198,3 +198,42 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Option<(String, PathBuf)> 
     }
     Some((name?, directory?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_earlier_sandboxes_wrote_are_read() {
+        let old = r#"{"nodes":5,"instance_type":"m6i.large","api_port":null,"aws":null}"#;
+        let options: StartOptions = serde_json::from_str(old).unwrap();
+        assert_eq!(options.nodes, 5);
+        assert!(options.cluster, "it had a cluster of its own");
+        assert_eq!(options.aws, AwsOptions::default());
+        let old =
+            r#"{"nodes":0,"instance_type":"m6i.large","api_port":null,"aws":{"time_scale":7}}"#;
+        let options: StartOptions = serde_json::from_str(old).unwrap();
+        assert_eq!(options.aws.time_scale, 7);
+        assert_eq!(options.aws.region, "us-west-2");
+        options.check().unwrap();
+    }
+
+    #[test]
+    fn what_is_no_account_or_region_is_refused() {
+        let with = |change: fn(&mut AwsOptions)| {
+            let mut options = StartOptions::default();
+            change(&mut options.aws);
+            options.check()
+        };
+        with(|_| {}).unwrap();
+        let invalid: [fn(&mut AwsOptions); 3] = [
+            |aws| aws.time_scale = 0,
+            |aws| aws.account = "12345".to_owned(),
+            |aws| aws.region = "mars-north-1".to_owned(),
+        ];
+        for change in invalid {
+            let refused = with(change);
+            assert!(matches!(refused, Err(SandboxError::InvalidSetting { .. })));
+        }
+    }
+}

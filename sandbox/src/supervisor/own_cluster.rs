@@ -46,10 +46,6 @@ struct State {
 }
 
 impl OwnCluster {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "made in one place, from what a supervisor has"
-    )]
     pub(super) fn new(
         name: &str,
         layout: &Layout,

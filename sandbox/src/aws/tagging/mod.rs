@@ -56,12 +56,7 @@ fn all<'a>(scene: &'a Scene<'_>) -> Vec<(String, &'a Tags)> {
             .into_iter()
             .map(|(arn, tags)| (arn.to_owned(), tags)),
     );
-    all.extend(
-        region
-            .elb
-            .tagged(scene.place)
-            .into_iter(),
-    );
+    all.extend(region.elb.tagged(scene.place));
     let keys = region.kms.keys.values().filter(|key| listed(key.created));
     all.extend(keys.map(|key| (key.arn.clone(), &key.tags)));
     let groups = region.logs.groups.iter();
