@@ -42,7 +42,7 @@ def wait(client, waiter_name, /, **parameters):
     """boto3's own waiter, its pauses shrunk like AWS's time; more attempts, since answers take as long as ever."""
     waiter = client.get_waiter(waiter_name)
     delay = max(waiter.config.delay / SCALE, 0.02)
-    waiter.wait(**parameters, WaiterConfig={"Delay": delay, "MaxAttempts": 600})
+    waiter.wait(**parameters, WaiterConfig={"Delay": delay, "MaxAttempts": 2400})
 
 
 def at_once(number, call):

@@ -85,7 +85,6 @@ def clusters():
         logging={"clusterLogging": [{"types": ["api"], "enabled": True}]},
     )
     assert made["status"] == "CREATING" and "endpoint" not in made, made
-    refused("ResourceInUseException", eks.delete_cluster, name="demo")
     wait(eks, "cluster_active", name="demo")
     group = {"clusterName": "demo", "nodegroupName": "workers"}
     scaling = {"minSize": 1, "maxSize": 3, "desiredSize": 2}
@@ -123,8 +122,7 @@ def clusters():
     wait(eks, "nodegroup_deleted", **group)
     refused("ResourceNotFoundException", eks.describe_nodegroup, **group)
     assert not iam.list_instance_profiles()["InstanceProfiles"], "the profile of the group is left"
-    eks.delete_cluster(name="demo")
-    assert eks.describe_cluster(name="demo")["cluster"]["status"] == "DELETING"
+    assert eks.delete_cluster(name="demo")["cluster"]["status"] == "DELETING"
     wait(eks, "cluster_deleted", name="demo")
     groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
     assert [group["GroupName"] for group in groups] == ["default"], groups
