@@ -92,7 +92,9 @@ def network(ec2, zones=("us-west-2a", "us-west-2b"), cidr="10.20"):
     for index, zone in enumerate(zones):
         new = ec2.create_subnet(VpcId=vpc, CidrBlock=f"{cidr}.{index}.0/24", AvailabilityZone=zone)
         subnets.append(new["Subnet"]["SubnetId"])
-        wait(ec2, "subnet_available", SubnetIds=subnets[-1:])
+        # Not by boto3's waiter: that gives up on one that reads do not show yet.
+        known = lambda: code(ec2.describe_subnets, SubnetIds=subnets[-1:]) is None
+        until("the subnet is known", known)
         ec2.modify_subnet_attribute(SubnetId=subnets[-1], MapPublicIpOnLaunch={"Value": True})
     return vpc, gateway, table, subnets
 
