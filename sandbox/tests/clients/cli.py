@@ -81,6 +81,7 @@ aws("ssm", "put-parameter", "--name", "/by/hand", "--value", "v", "--type", "Str
 refused("ParameterAlreadyExists", "ssm", "put-parameter", "--name", "/by/hand", "--value", "w", "--type", "String")
 assert aws("ssm", "get-parameter", "--name", "/by/hand", "--query", "Parameter.Value") == "v"
 aws("ssm", "delete-parameter", "--name", "/by/hand")
+assert aws("ec2", "describe-vpc-peering-connections")["VpcPeeringConnections"] == []
 assert aws("elbv2", "describe-load-balancers")["LoadBalancers"] == []
 assert aws("elb", "describe-load-balancers")["LoadBalancerDescriptions"] == []
 quota = aws("service-quotas", "get-service-quota", "--service-code", "ec2", "--quota-code", "L-0263D0A3")

@@ -52,6 +52,8 @@ def machines():
     machine = {"InstanceIds": [machine["InstanceId"]]}
     wait(ec2, "instance_exists", **machine)
     wait(ec2, "instance_running", **machine)
+    wait(ec2, "instance_status_ok", **machine)
+    wait(ec2, "system_status_ok", **machine)
     ec2.attach_volume(VolumeId=volume["VolumeId"], InstanceId=machine["InstanceIds"][0], Device="/dev/sdf")
     wait(ec2, "volume_in_use", VolumeIds=[volume["VolumeId"]])
     ec2.terminate_instances(**machine)

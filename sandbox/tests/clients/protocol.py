@@ -135,6 +135,18 @@ def pages():
             assert all(len(part) <= size for part in parts), f"{operation} by {size}: {parts}"
             found = sum(parts, [])
             assert sorted(found) == sorted(whole), f"{operation} by {size}: {found} instead of {whole}"
+    # What cannot be made here can be looked for.
+    for operation, result in [
+        ("describe_vpc_peering_connections", "VpcPeeringConnections"),
+        ("describe_vpn_gateways", "VpnGateways"),
+        ("describe_vpn_connections", "VpnConnections"),
+        ("describe_egress_only_internet_gateways", "EgressOnlyInternetGateways"),
+        ("describe_transit_gateway_attachments", "TransitGatewayAttachments"),
+        ("describe_carrier_gateways", "CarrierGateways"),
+        ("describe_flow_logs", "FlowLogs"),
+        ("describe_key_pairs", "KeyPairs"),
+    ]:
+        assert getattr(ec2, operation)()[result] == [], operation
     refused("InvalidNextToken", ec2.describe_vpcs, MaxResults=5, NextToken="nonsense")
     refused("InvalidParameterCombination", ec2.describe_vpcs, MaxResults=5, VpcIds=[vpc])
 

@@ -50,7 +50,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    fn show(self) -> Value {
+    pub(super) fn show(self) -> Value {
         let code = match self {
             Self::Pending => 0,
             Self::Running => 16,

@@ -10,6 +10,7 @@ pub(crate) mod address;
 mod dhcp;
 pub(crate) mod endpoint;
 pub(crate) mod instance;
+mod instance_status;
 pub(crate) mod instance_type;
 pub(crate) mod interface;
 pub(crate) mod internet_gateway;
@@ -17,6 +18,7 @@ pub(crate) mod launch;
 pub(crate) mod launch_template;
 pub(crate) mod nat_gateway;
 pub(crate) mod net;
+mod nothing;
 mod prefix_list;
 pub(crate) mod resource;
 pub(crate) mod route;
@@ -66,11 +68,13 @@ pub(crate) const SERVICE: Service = Service {
         dhcp::ACTIONS,
         volume::ACTIONS,
         instance::ACTIONS,
+        instance_status::ACTIONS,
         run_instances::ACTIONS,
         launch_template::ACTIONS,
         instance_type::ACTIONS,
         zone::ACTIONS,
         tagging::ACTIONS,
+        nothing::ACTIONS,
     ],
 };
 

@@ -25,10 +25,6 @@ use crate::aws::world::latency::Wait;
 use crate::aws::world::paging::page;
 use crate::aws::world::scene::Scene;
 
-#[allow(
-    unused_imports,
-    reason = "EKS asks it of the roles that it is given, and comes next"
-)]
 pub(crate) use self::document::trusts;
 pub(crate) use self::role::Role;
 

@@ -81,6 +81,8 @@ waits! {
     BalancerInterfacesGone,
     /// An instance from `pending` to `running`.
     InstanceRunning,
+    /// A running instance until its status checks have passed.
+    InstanceChecked,
     /// An instance from `shutting-down` to `terminated`.
     InstanceTerminated,
     /// How long a terminated instance is still shown.
