@@ -15,11 +15,15 @@ use aws_smithy_runtime_api::{
             context::{BeforeTransmitInterceptorContextRef, InterceptorContext},
         },
         orchestrator::Metadata,
-        retries::classifiers::{ClassifyRetry, RetryAction, RetryClassifierPriority},
+        retries::classifiers::{ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason},
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::{config_bag::ConfigBag, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_types::{
+    config_bag::ConfigBag,
+    retry::{ErrorKind, RetryConfig},
+    timeout::TimeoutConfig,
+};
 use pipectl_stages::{
     error::{PortError, PortErrorKind as Kind},
     ports::cloud::Deletion,
@@ -198,6 +202,37 @@ where
 
     fn priority(&self) -> RetryClassifierPriority {
         RetryClassifierPriority::default()
+    }
+}
+
+/// For creations that take no client token: sent anew only when AWS said that it did not act (throttled). After a lost
+/// answer or a server's failure the thing may be there, and another attempt would make a second one; the caller looks by
+/// tag before it tries again.
+#[derive(Debug)]
+pub(crate) struct NeverTwice;
+
+impl ClassifyRetry for NeverTwice {
+    fn classify_retry(&self, _: &InterceptorContext) -> RetryAction {
+        RetryAction::RetryForbidden
+    }
+
+    fn classify_retry_v2(&self, _: &InterceptorContext, before: &RetryAction) -> RetryAction {
+        match before {
+            RetryAction::RetryIndicated(RetryReason::RetryableError {
+                kind: ErrorKind::ThrottlingError,
+                ..
+            }) => RetryAction::NoActionIndicated,
+            _ => RetryAction::RetryForbidden,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "NeverTwice"
+    }
+
+    /// After all of the SDK's own: it judges their verdict.
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::{error::ProvideErrorMetadata, types::AttributeBooleanValue};
 use pipectl_stages::{
     error::{PortError, PortErrorKind},
-    ports::network::{Arrangement, Detail, Lookup, PieceKind},
+    ports::network::{Arrangement, Detail, Lookup, Piece, PieceKind},
 };
 
 use super::{find, route, security};
@@ -74,35 +74,36 @@ async fn attached(aws: &Aws, gateway: &str, vpc: &str) -> Result<(), PortError> 
     let Err(error) = sent.await else {
         return Ok(());
     };
-    if error.code() == Some("Resource.AlreadyAssociated") {
-        // To this VPC, or to another one.
-        let by_id = Lookup::Ids(vec![gateway.to_owned()]);
-        let found = find::find(aws, PieceKind::InternetGateway, &by_id).await?;
-        let here = found.iter().any(|piece| {
-            piece.detail
-                == Detail::InternetGateway {
-                    vpc: Some(vpc.to_owned()),
-                }
-        });
-        if here {
-            return Ok(());
-        }
+    let lookup = match error.code() {
+        // The gateway is attached: to this VPC, or to another one.
+        Some("Resource.AlreadyAssociated") => Lookup::Ids(vec![gateway.to_owned()]),
+        // The VPC has another gateway: of a gateway and a VPC that exist, nothing else can be wrong.
+        Some("InvalidParameterValue") => Lookup::InVpc(vpc.to_owned()),
+        _ => return Err(translate(error)),
+    };
+    let found = find::find(aws, PieceKind::InternetGateway, &lookup).await?;
+    let is_attached =
+        |piece: &&Piece| matches!(piece.detail, Detail::InternetGateway { vpc: Some(_) });
+    let Some(attached) = found.iter().find(is_attached) else {
+        return Err(not_shown_yet(translate(error)));
+    };
+    let wanted = Detail::InternetGateway {
+        vpc: Some(vpc.to_owned()),
+    };
+    if attached.id == gateway && attached.detail == wanted {
+        return Ok(());
     }
-    let refused = error.code() == Some("InvalidParameterValue");
-    let mut translated = translate(error);
-    if refused {
-        // The code for "it has another one" is one that says many things; a look tells. Where reads do not show it yet,
-        // nothing else can be wrong with a gateway and a VPC that exist.
-        let inside = Lookup::InVpc(vpc.to_owned());
-        let others = find::find(aws, PieceKind::InternetGateway, &inside).await?;
-        let (kind, own) = if others.is_empty() {
-            (PortErrorKind::Conflict, codes::CONFLICT)
-        } else {
-            (PortErrorKind::AlreadyExists, codes::ALREADY_EXISTS)
-        };
-        translated = errors::error(kind, own, translated.cause);
-    }
-    Err(translated)
+    let cause = translate(error).cause;
+    Err(errors::error(
+        PortErrorKind::AlreadyExists,
+        codes::ALREADY_EXISTS,
+        cause,
+    ))
+}
+
+/// EC2 refuses because of something that its reads do not show yet: the next try sees more.
+fn not_shown_yet(refused: PortError) -> PortError {
+    errors::error(PortErrorKind::Conflict, codes::CONFLICT, refused.cause)
 }
 
 async fn detached(aws: &Aws, gateway: &str, vpc: &str) -> Result<(), PortError> {
@@ -139,10 +140,7 @@ async fn associated(aws: &Aws, table: &str, subnet: &str) -> Result<(), PortErro
         let request = request.association_id(&old.id).route_table_id(table);
         return request.send().await.map(drop).map_err(translate);
     }
-    // It has an association that reads do not show yet: the next try sees more.
-    let mut unseen = translate(error);
-    unseen.kind = PortErrorKind::Conflict;
-    Err(unseen)
+    Err(not_shown_yet(translate(error)))
 }
 
 async fn dissociated(aws: &Aws, association: &str) -> Result<(), PortError> {
@@ -172,5 +170,11 @@ async fn endpoint_routes(aws: &Aws, endpoint: &str, tables: &[String]) -> Result
     let request = aws.ec2().modify_vpc_endpoint().vpc_endpoint_id(endpoint);
     let request = request.set_add_route_table_ids(Some(add));
     let request = request.set_remove_route_table_ids(Some(remove));
-    request.send().await.map(drop).map_err(translate)
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == Some("RouteAlreadyExists") => {
+            Err(not_shown_yet(translate(error)))
+        }
+        Err(error) => Err(translate(error)),
+    }
 }

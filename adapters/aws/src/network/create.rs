@@ -1,6 +1,9 @@
 //! Making pieces. Tags are set in the call that makes a piece, so that nothing of ours is ever without them.
 
-use aws_sdk_ec2::types::{DomainType, ResourceType, TagSpecification, VpcEndpointType};
+use aws_sdk_ec2::{
+    config::Builder,
+    types::{DomainType, ResourceType, TagSpecification, VpcEndpointType},
+};
 use pipectl_stages::{
     error::PortError,
     ports::network::{Detail, Direction, NewPiece, Piece, PieceSpec, PieceState, Rule, RulePeer},
@@ -11,16 +14,28 @@ use super::{
     sdk_tags,
 };
 use crate::{
+    call::NeverTwice,
     client::Aws,
     errors::{translate, unclear},
 };
+
+/// Sends a creation that takes no client token.
+macro_rules! once {
+    ($request:expr) => {
+        $request
+            .customize()
+            .config_override(Builder::new().retry_classifier(NeverTwice))
+            .send()
+            .await
+    };
+}
 
 pub(super) async fn create(aws: &Aws, new: &NewPiece) -> Result<Piece, PortError> {
     let made = match &new.spec {
         PieceSpec::Vpc { cidr } => {
             let request = aws.ec2().create_vpc().cidr_block(cidr);
             let request = request.set_tag_specifications(tagged(new, ResourceType::Vpc));
-            let made = request.send().await.map_err(translate)?;
+            let made = once!(request).map_err(translate)?;
             // A VPC that is not the default one resolves names and gives none at first (VPC user guide, DNS attributes).
             let dns = Dns {
                 support: true,
@@ -32,14 +47,14 @@ pub(super) async fn create(aws: &Aws, new: &NewPiece) -> Result<Piece, PortError
             let request = aws.ec2().create_internet_gateway();
             let request =
                 request.set_tag_specifications(tagged(new, ResourceType::InternetGateway));
-            let made = request.send().await.map_err(translate)?;
+            let made = once!(request).map_err(translate)?;
             made.internet_gateway().and_then(parse::internet_gateway)
         }
         PieceSpec::Subnet { vpc, zone, cidr } => {
             let request = aws.ec2().create_subnet().vpc_id(vpc).cidr_block(cidr);
             let request = request.availability_zone(zone);
             let request = request.set_tag_specifications(tagged(new, ResourceType::Subnet));
-            let made = request.send().await.map_err(translate)?;
+            let made = once!(request).map_err(translate)?;
             made.subnet().and_then(parse::subnet)
         }
         PieceSpec::Address => address(aws, new).await?,
@@ -91,7 +106,7 @@ pub(super) async fn create(aws: &Aws, new: &NewPiece) -> Result<Piece, PortError
 async fn address(aws: &Aws, new: &NewPiece) -> Result<Option<Piece>, PortError> {
     let request = aws.ec2().allocate_address().domain(DomainType::Vpc);
     let request = request.set_tag_specifications(tagged(new, ResourceType::ElasticIp));
-    let made = request.send().await.map_err(translate)?;
+    let made = once!(request).map_err(translate)?;
     Ok(made.allocation_id().map(|id| Piece {
         id: id.to_owned(),
         state: PieceState::Available,
@@ -115,7 +130,7 @@ async fn group(
     let request = aws.ec2().create_security_group().vpc_id(vpc);
     let request = request.group_name(name).description(description);
     let request = request.set_tag_specifications(tagged(new, ResourceType::SecurityGroup));
-    let made = request.send().await.map_err(translate)?;
+    let made = once!(request).map_err(translate)?;
     // Each new group lets everything out (VPC user guide, security groups).
     let out = Rule {
         direction: Direction::Out,

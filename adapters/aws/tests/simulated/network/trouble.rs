@@ -177,24 +177,75 @@ async fn a_creation_with_a_token_is_repeated_safely() {
 }
 
 #[tokio::test]
-async fn a_repeated_creation_without_a_token_leaves_both_with_their_tags() {
+async fn a_creation_without_a_token_is_not_repeated_blindly() {
     let account = Account::new().await;
-    let after = AwsFaultEffect::Internal {
-        status: 500,
-        when: AwsFaultMoment::After,
-    };
-    account.fault("CreateInternetGateway", 0, 1, after);
-    let made = make(&account, PieceSpec::InternetGateway, "gateway")
-        .await
-        .id;
-    let mine = Lookup::Tagged(tags(&[("step", "gateway")]));
-    let both = ids(&account, PieceKind::InternetGateway, mine).await;
-    assert_eq!(
-        both.len(),
-        2,
-        "whoever looks by tag finds the first one too"
-    );
-    assert!(both.contains(&made));
+    let vpc = vpc(&account, "10.0.0.0/16").await;
+    let specs = [
+        PieceSpec::Vpc {
+            cidr: "10.1.0.0/16".to_owned(),
+        },
+        PieceSpec::InternetGateway,
+        PieceSpec::Address,
+        PieceSpec::Subnet {
+            vpc: vpc.clone(),
+            zone: "us-west-2a".to_owned(),
+            cidr: "10.0.0.0/24".to_owned(),
+        },
+        PieceSpec::SecurityGroup {
+            vpc,
+            name: "group".to_owned(),
+            description: "for a test".to_owned(),
+        },
+    ];
+    let actions = [
+        "CreateVpc",
+        "CreateInternetGateway",
+        "AllocateAddress",
+        "CreateSubnet",
+        "CreateSecurityGroup",
+    ];
+    let lost = [
+        (
+            AwsFaultEffect::Internal {
+                status: 500,
+                when: AwsFaultMoment::After,
+            },
+            PortErrorKind::ServerError,
+        ),
+        (
+            AwsFaultEffect::Internal {
+                status: 503,
+                when: AwsFaultMoment::After,
+            },
+            PortErrorKind::ServerError,
+        ),
+        (
+            AwsFaultEffect::Reset {
+                when: AwsFaultMoment::After,
+            },
+            PortErrorKind::Unreachable,
+        ),
+    ];
+    for (spec, action) in specs.into_iter().zip(actions) {
+        let kind = spec.kind();
+        for (effect, meant) in lost.clone() {
+            account.fault(action, 0, 1, effect);
+            let lost = account.network.create(&new(spec.clone(), "lost")).await;
+            let error = lost.unwrap_err();
+            assert_eq!((error.kind, error.kind.retry()), (meant, Retry::Soon));
+            // Whoever looks by tag before trying again finds it.
+            let mine = Lookup::Tagged(tags(&[("step", "lost")]));
+            let found = ids(&account, kind, mine).await;
+            assert_eq!(found.len(), 1, "{kind:?}");
+            let deleted = account.network.delete(kind, &found[0]).await;
+            deleted.unwrap();
+        }
+        // Throttled, AWS did not act: the call is repeated.
+        account.fault(action, 0, 2, AwsFaultEffect::Throttle);
+        account.count_anew();
+        make(&account, spec, "throttled").await;
+        assert_eq!(account.calls(action), 3);
+    }
 }
 
 #[tokio::test]
