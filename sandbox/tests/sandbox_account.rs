@@ -9,7 +9,8 @@ use std::process::Stdio;
 
 use account::{Account, is_empty};
 use pipectl_sandbox::{
-    AwsFaultEffect, AwsFaultRule, Phase, Sandbox, SandboxStatus, StartOptions, Survivor,
+    AwsFaultEffect, AwsFaultRule, ClusterBoot, Phase, Program, Sandbox, SandboxStatus,
+    StartOptions, Survivor,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -157,6 +158,40 @@ async fn stop_names_and_kills_what_does_not_end() {
     assert_eq!(other.try_wait().unwrap(), None, "it is left alone");
     other.kill().unwrap();
     other.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_cannot_be_kept_running_leaves_the_account_alone() {
+    let own = Own::new("fails");
+    let sandbox = &own.sandbox;
+    let options = StartOptions::default();
+    let started = sandbox.start(&options, &|_| {}).await.unwrap();
+    let status = async || sandbox.status().await.unwrap().unwrap();
+    let component = |status: &SandboxStatus| {
+        let cluster = status.cluster.clone()?;
+        let mut all = cluster.components.into_iter();
+        all.find(|component| component.program == Program::Kwok)
+    };
+    Account::until("the cluster is given up", async || {
+        let now = status().await;
+        if let Some(guard) = component(&now).and_then(|component| component.guard_pid) {
+            let children = format!("/proc/{guard}/task/{guard}/children");
+            let children = std::fs::read_to_string(children).unwrap_or_default();
+            for pid in children.split_whitespace() {
+                kill(pid.parse().unwrap(), Signal::KILL);
+            }
+        }
+        matches!(now.cluster_boot, Some(ClusterBoot::Failed(_)))
+    })
+    .await;
+    let now = status().await;
+    assert_eq!((now.pid, now.phase), (started.pid, Phase::Running));
+    assert!(now.cluster.is_none() && now.aws == started.aws);
+    sandbox.inspect_aws().await.unwrap();
+    let again = sandbox.ensure_cluster(&options, &|_| {}).await.unwrap();
+    assert_eq!(again.cluster.unwrap().api, started.cluster.unwrap().api);
+    assert!(sandbox.stop().await.unwrap());
+    assert_eq!(own.processes(), Vec::<u32>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,7 +30,7 @@ pub(super) struct OwnCluster {
     pub(super) guard: PathBuf,
     pub(super) proxy: Arc<ProxyState>,
     pub(super) ports: Arc<Ports>,
-    /// Cancelled when the sandbox stops, or has to.
+    /// Cancelled when the sandbox stops.
     pub(super) stop: CancellationToken,
     state: Mutex<State>,
     /// Held while it boots or ends.
@@ -97,13 +97,14 @@ impl OwnCluster {
     }
 
     /// Boot it, and wait until it is usable. When the sandbox is told to stop meanwhile, it is not there and that is no error.
-    pub(super) async fn boot(&self, options: &StartOptions) -> Result<(), SandboxError> {
+    pub(super) async fn boot(self: &Arc<Self>, options: &StartOptions) -> Result<(), SandboxError> {
         let mut runtime = self.runtime.lock().await;
         if runtime.is_some() {
             return Ok(());
         }
+        let failed = CancellationToken::new();
         let booted = tokio::select! {
-            booted = self.booted(options) => booted,
+            booted = self.booted(options, failed.clone()) => booted,
             () = self.stop.cancelled() => return Ok(()),
         };
         let (api, booted) = booted?;
@@ -130,12 +131,39 @@ impl OwnCluster {
             state.there = Some((api, options.clone(), watchers));
             state.boot = None;
         });
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = this.stop.cancelled() => {}
+                () = failed.cancelled() => this.give_up().await,
+            }
+        });
         Ok(())
+    }
+
+    /// A component cannot be kept running: the cluster ends, and the sandbox goes on without.
+    async fn give_up(&self) {
+        let watchers = self.state(|state| state.there.take().map(|(_, _, watchers)| watchers));
+        let components = watchers.iter().flatten().map(Watcher::status);
+        if let Some(worst) = components.max_by_key(|component| component.restarts) {
+            let log = self.layout.log(worst.program.file_name());
+            let error = SandboxError::ComponentEnded {
+                program: worst.program,
+                exit_code: None,
+                tail: files::tail(&log),
+                log,
+            };
+            self.state(|state| state.boot = Some(ClusterBoot::Failed(error.report())));
+        }
+        if let Some(runtime) = self.runtime.lock().await.take() {
+            runtime.stop().await;
+        }
     }
 
     async fn booted(
         &self,
         options: &StartOptions,
+        failed: CancellationToken,
     ) -> Result<(String, ClusterRuntime), SandboxError> {
         runtime::wait_for_predecessor(&self.name, &self.layout).await?;
         let listener = match options.api_port {
@@ -159,7 +187,7 @@ impl OwnCluster {
             flavour: Flavour::default(),
             api: Some(listener),
             proxy: Arc::clone(&self.proxy),
-            failed: self.stop.clone(),
+            failed,
             volumes: true,
         };
         let runtime = cluster.boot(&|step| self.step(step)).await?;

@@ -18,7 +18,7 @@ use crate::tools::Program;
 const STORE_GRACE: Duration = Duration::from_secs(5);
 /// How long everything else has. It holds nothing, and the API server would wait for its clients' watches to end.
 const GRACE: Duration = Duration::from_secs(1);
-/// How often a component that dies is started again before the sandbox gives up on it.
+/// How often a component that dies is started again before its cluster is given up.
 const RESTARTS: u32 = 5;
 /// A component that ran this long has recovered: its deaths are counted anew.
 const RECOVERED: Duration = Duration::from_secs(60);
@@ -237,7 +237,7 @@ async fn watch(
         };
         loop {
             if deaths > RESTARTS {
-                tracing::error!(program = %recipe.program, "component keeps ending; the sandbox stops");
+                tracing::error!(program = %recipe.program, "component keeps ending; its cluster stops");
                 failed.cancel();
                 return;
             }

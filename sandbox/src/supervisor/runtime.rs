@@ -54,6 +54,8 @@ pub(super) struct ClusterRuntime {
     simulation: CancellationToken,
     simulated: TaskTracker,
     servers: CancellationToken,
+    /// What listens; its ports are free when it has returned.
+    served: TaskTracker,
 }
 
 impl Cluster<'_> {
@@ -63,6 +65,7 @@ impl Cluster<'_> {
         phase: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<ClusterRuntime, SandboxError> {
         let servers = CancellationToken::new();
+        let served = TaskTracker::new();
         // Dropped in the middle, what listens already ends, too.
         let ends_early = servers.clone().drop_guard();
         let credentials = self.credentials;
@@ -70,7 +73,7 @@ impl Cluster<'_> {
         let egress = listen_at_best(0).await?;
         let egress_port = port(&egress)?;
         let egress_proxy = Arc::new(EgressProxy::new(map.clone(), &credentials.pki)?);
-        tokio::spawn(Arc::clone(&egress_proxy).serve(egress, servers.clone()));
+        served.spawn(Arc::clone(&egress_proxy).serve(egress, servers.clone()));
         let boot = Boot {
             layout: self.layout,
             credentials: &credentials,
@@ -86,7 +89,7 @@ impl Cluster<'_> {
         if let Some(api) = self.api {
             let door = Arc::new(OpenDoor(plane.ports.api));
             let proxy = Arc::new(front(pki, door, self.proxy)?);
-            tokio::spawn(proxy.serve(api, servers.clone()));
+            served.spawn(proxy.serve(api, servers.clone()));
         }
         let simulation = CancellationToken::new();
         let context = SandboxContext {
@@ -107,6 +110,7 @@ impl Cluster<'_> {
             simulation,
             simulated,
             servers: ends_early.disarm(),
+            served,
         })
     }
 }
@@ -155,6 +159,8 @@ impl ClusterRuntime {
         let _ = tokio::time::timeout(SIMULATION_GRACE, self.simulated.wait()).await;
         self.plane.stop().await;
         self.servers.cancel();
+        self.served.close();
+        let _ = tokio::time::timeout(SIMULATION_GRACE, self.served.wait()).await;
     }
 }
 

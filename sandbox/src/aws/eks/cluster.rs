@@ -63,6 +63,9 @@ pub(crate) struct Cluster {
     pub(crate) entries: BTreeMap<String, Entry>,
     /// By id.
     pub(crate) identities: BTreeMap<String, Association>,
+    /// Volumes that were made for its claims: one that somebody deleted does not come again.
+    #[serde(default)]
+    pub(super) claimed: BTreeSet<String>,
 }
 
 /// The states of a cluster.

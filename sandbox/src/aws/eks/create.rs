@@ -174,6 +174,7 @@ fn prepare(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Cluster, ApiErro
         addons: BTreeMap::new(),
         entries,
         identities: BTreeMap::new(),
+        claimed: BTreeSet::new(),
     })
 }
 

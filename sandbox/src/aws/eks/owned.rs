@@ -65,6 +65,9 @@ impl Aws {
                 let Some(of) = by_id(scene, cluster) else {
                     return;
                 };
+                if !of.claimed.insert(claimed.id.clone()) {
+                    return;
+                }
                 let mut tags = claimed.tags;
                 let name = of.name.clone();
                 tags.insert("KubernetesCluster".to_owned(), name.clone());
@@ -105,8 +108,14 @@ impl Aws {
 
     /// A claim's volume is deleted in EC2.
     pub fn release_volume(&self, cluster: &str, id: &str) {
-        self.cloud
-            .change(|world| at(world, cluster, |scene| volume::remove(scene, id)));
+        self.cloud.change(|world| {
+            at(world, cluster, |scene| {
+                if let Some(of) = by_id(scene, cluster) {
+                    of.claimed.remove(id);
+                }
+                volume::remove(scene, id);
+            })
+        });
     }
 
     /// A claim's volume is attached to the instance of that node, or to none any more.

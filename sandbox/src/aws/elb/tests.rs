@@ -211,7 +211,7 @@ fn a_service_gets_a_classic_balancer_whose_group_goes_after_its_interfaces() {
     let groups = in_scene(&mut stage, |scene| {
         service::release(scene, "demo", &wanted.name)
     });
-    assert_eq!(groups, [group.clone()]);
+    assert_eq!(groups, std::slice::from_ref(&group));
     let forget = |stage: &mut Stage| in_scene(stage, |scene| service::forget_group(scene, &group));
     assert!(!forget(&mut stage), "its interfaces linger");
     assert_eq!(interfaces(&mut stage).len(), 2);
