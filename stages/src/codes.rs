@@ -53,6 +53,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "choose another name with --env, or work on that environment from where its state is kept",
     ),
     (
+        "ACC011",
+        "The VPC's address range overlaps with that of a VPC it is to be peered with, or that VPC is not there. Nothing was changed.",
+        "set spec.network.cidr to a range apart from it, or correct spec.network.peers",
+    ),
+    (
         "ADD001",
         "EKS does not offer an add-on in that version for the Kubernetes version.",
         "name one of those that the message lists, or none",

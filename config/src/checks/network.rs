@@ -46,6 +46,7 @@ pub(super) fn ranges(context: &mut Context<'_>) {
         Some(_) => {}
         None => vpc_range(context, &path),
     }
+    peers(context);
     for (index, cidr) in spec.cluster.public_access_cidrs.iter().enumerate() {
         if let Err(message) = parse_range(cidr) {
             context.at(
@@ -54,6 +55,49 @@ pub(super) fn ranges(context: &mut Context<'_>) {
             );
         }
     }
+}
+
+/// What the VPC is to be connected with: VPCs by id, or ranges that leave its own range alone.
+fn peers(context: &mut Context<'_>) {
+    let network = &context.pipeline.spec.network;
+    let own = match network.existing_vpc {
+        Some(_) => None,
+        None => parse_range(&network.cidr).ok(),
+    };
+    for (index, peer) in network.peers.iter().enumerate() {
+        let path = at!["spec", "network", "peers", index];
+        if is_id(peer, "vpc") {
+            continue;
+        }
+        match parse_range(peer) {
+            Ok(range) if own.is_some_and(|own| overlap(own, range)) => {
+                let message = format!(
+                    "{} and its peer {peer} have addresses in common",
+                    network.cidr
+                );
+                context.at(
+                    &path,
+                    Diagnostic::error(codes::CIDR, message)
+                        .help("set spec.network.cidr to a range apart from it; AWS peers no VPCs that overlap"),
+                );
+            }
+            Ok(_) => {}
+            Err(_) => context.at(
+                &path,
+                Diagnostic::error(
+                    codes::CIDR,
+                    format!("'{peer}' is neither a VPC's id nor an address range"),
+                )
+                .help("write it as vpc- and 17 digits and letters a-f, or as ADDRESS/LENGTH"),
+            ),
+        }
+    }
+}
+
+fn overlap(left: (Ipv4Addr, u32), right: (Ipv4Addr, u32)) -> bool {
+    let shift = 32 - left.1.min(right.1);
+    let network = |address: Ipv4Addr| u32::from(address).checked_shr(shift).unwrap_or(0);
+    network(left.0) == network(right.0)
 }
 
 fn vpc_range(context: &mut Context<'_>, path: &Path) {

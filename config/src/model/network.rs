@@ -17,6 +17,10 @@ pub struct Network {
     pub zones: Vec<String>,
     /// How private subnets reach the internet.
     pub nat: NatMode,
+    /// What the VPC is to be connected with later: ids of VPCs in the same account and region, or address ranges of others. pipectl
+    /// makes no connection; it refuses a `cidr` that has addresses in common with one of them, since AWS would refuse the peering.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<String>,
     /// A VPC that exists already; it is used and never changed or deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub existing_vpc: Option<ExistingVpc>,
@@ -29,6 +33,7 @@ impl Default for Network {
             zone_count: 3,
             zones: Vec::new(),
             nat: NatMode::Single,
+            peers: Vec::new(),
             existing_vpc: None,
         }
     }

@@ -246,3 +246,27 @@ fn things_that_are_declared_twice() {
         "
     );
 }
+
+#[test]
+fn a_range_that_overlaps_with_a_peers() {
+    assert_snapshot!(
+        findings("  provider: {eks: {region: us-west-2}}\n  network: {cidr: 10.0.0.0/16, peers: [vpc-0a1b2c3d4e5f60718, 10.1.0.0/16, 10.0.128.0/20, office]}\n"),
+        @r"
+        error[CFG036]: 10.0.0.0/16 and its peer 10.0.128.0/20 have addresses in common
+           ╭─ pipeline.yaml:7:76
+           │
+         7 │   network: {cidr: 10.0.0.0/16, peers: [vpc-0a1b2c3d4e5f60718, 10.1.0.0/16, 10.0.128.0/20, office]}
+           │                                                                            ^^^^^^^^^^^^^
+           ╰─ help: set spec.network.cidr to a range apart from it; AWS peers no VPCs that overlap
+
+        error[CFG036]: 'office' is neither a VPC's id nor an address range
+           ╭─ pipeline.yaml:7:91
+           │
+         7 │   network: {cidr: 10.0.0.0/16, peers: [vpc-0a1b2c3d4e5f60718, 10.1.0.0/16, 10.0.128.0/20, office]}
+           │                                                                                           ^^^^^^
+           ╰─ help: write it as vpc- and 17 digits and letters a-f, or as ADDRESS/LENGTH
+
+        2 errors in pipeline.yaml; nothing was changed
+        "
+    );
+}

@@ -3,6 +3,7 @@
 mod anchor;
 pub mod inventory;
 mod limits;
+mod peers;
 mod preflight;
 pub mod removal;
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use pipectl_config::{Architecture, Loaded, Network};
 use serde_json::{Value, json};
 
-use super::{limits, provider};
+use super::{limits, peers, provider};
 use crate::{
     addons::addon::resolve,
     blocks::Row,
@@ -102,7 +102,10 @@ impl Preflight {
                 network::existing::check(cloud, vpc).await?;
                 Vec::new()
             }
-            None => self.zones(cx, &zones.map_err(failed)?, &offered).await?,
+            None => {
+                peers::check(cloud, &spec.network).await?;
+                self.zones(cx, &zones.map_err(failed)?, &offered).await?
+            }
         };
         if !ours {
             futures::try_join!(self.versions(cx), limits::check(cx, &self.loaded, &offered))?;
