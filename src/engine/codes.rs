@@ -40,6 +40,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "report it",
     ),
     (
+        "ENG008",
+        "A step was done and cannot become ready, because what it stands on failed: pods find no node, for instance. The wait \
+         ended at once.",
+        "see to the failure that the message names, then run the same command again",
+    ),
+    (
         "ENG010",
         "Two steps of the graph have the same id: a defect of pipectl or of the pipeline's own names.",
         "give the things that the message names different names; report it if they have",

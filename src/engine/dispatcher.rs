@@ -325,6 +325,7 @@ impl Dispatcher {
             poll_interval: node.poll_interval,
             outputs: self.outputs.clone(),
             recorded: self.runs[index].has_outputs && self.verb == Verb::Up,
+            ground_lost: self.runs[index].ground_lost.subscribe(),
         };
         self.jobs_running += 1;
         match work {

@@ -24,7 +24,7 @@ use pipectl_stages::{
 use pipectl_state::Fence;
 use serde_json::Value;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -123,6 +123,8 @@ pub(super) struct Job {
     pub(super) outputs: Arc<BTreeMap<String, Value>>,
     /// Whether outputs are recorded that may stand in for those of `ensure`.
     pub(super) recorded: bool,
+    /// Says which step's failure took the last of what it stands on.
+    pub(super) ground_lost: watch::Receiver<Option<StepId>>,
 }
 
 /// How a call under guard was cut off.

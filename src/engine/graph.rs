@@ -47,6 +47,13 @@ impl Task {
         }
     }
 
+    fn stands_on(&self) -> Vec<StepId> {
+        match self {
+            Self::Up(step) => step.stands_on(),
+            Self::Down(_) => Vec::new(),
+        }
+    }
+
     fn regardless(&self) -> bool {
         match self {
             Self::Up(_) => false,
@@ -91,6 +98,8 @@ pub struct Node {
     pub needs: Vec<Edge>,
     /// Who waits for it.
     pub dependents: Vec<Edge>,
+    /// Steps of which one must work for this one ever to become ready; one that is not in the graph is taken to be in place.
+    pub stands_on: Vec<StepId>,
     /// Whether it begins once all it needs has ended, however that ended.
     pub regardless: bool,
     /// The bounds of its waits.
@@ -207,6 +216,7 @@ impl Graph {
             needs.dedup();
             nodes.push(Node {
                 title: task.title(),
+                stands_on: task.stands_on(),
                 regardless: task.regardless(),
                 timeouts: task.timeouts(),
                 poll_interval: task.poll_interval(),

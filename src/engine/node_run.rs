@@ -1,7 +1,8 @@
 //! What one run knows of one step.
 
-use pipectl_stages::{Need, StepError};
+use pipectl_stages::{Need, StepError, StepId};
 use pipectl_state::StepState;
+use tokio::sync::watch;
 
 use super::{event::Phase, recovery};
 
@@ -30,6 +31,10 @@ pub(super) struct NodeRun {
     pub(super) ready_ms: Option<u64>,
     pub(super) ended_ms: Option<u64>,
     pub(super) failure: Option<(Phase, StepError)>,
+    /// It was not begun because of another's failure.
+    pub(super) withheld: bool,
+    /// Tells its wait that nothing of what it stands on will come: the step whose failure took the last of it.
+    pub(super) ground_lost: watch::Sender<Option<StepId>>,
     /// Its call was still going on when it was dropped.
     pub(super) in_flight: bool,
     said: Option<Said>,

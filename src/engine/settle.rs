@@ -190,6 +190,7 @@ impl Dispatcher {
             EventKind::StepFailed { step, phase, error }
         });
         for withheld in self.scheduler.failed(node) {
+            self.runs[withheld.node].withheld = true;
             let step = self.graph.nodes()[withheld.node].id.clone();
             let because = self.graph.nodes()[withheld.because].id.clone();
             if self.verb != Verb::Verify {
@@ -201,6 +202,25 @@ impl Dispatcher {
             self.batch
                 .events
                 .push(EventKind::StepWithheld { step, because });
+        }
+        self.take_ground(node);
+    }
+
+    /// Tells the waits of those that have nothing left to stand on, now that this one failed.
+    fn take_ground(&self, failed: usize) {
+        let lost = |id| {
+            let node = self.graph.position(id);
+            node.is_some_and(|node| self.runs[node].failure.is_some() || self.runs[node].withheld)
+        };
+        for (index, node) in self.graph.nodes().iter().enumerate() {
+            if !node.stands_on.is_empty() && node.stands_on.iter().all(lost) {
+                let because = self.graph.nodes()[failed].id.clone();
+                self.runs[index].ground_lost.send_if_modified(|said| {
+                    let first = said.is_none();
+                    said.get_or_insert(because);
+                    first
+                });
+            }
         }
     }
 

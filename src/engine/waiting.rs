@@ -50,6 +50,7 @@ impl Job {
         let mut failures = 0;
         // A removal's progress may change things (it may strip a finalizer), a step's readiness only reads.
         let effect = matches!(self.task, Task::Down(_));
+        let mut ground_lost = self.ground_lost.clone();
         loop {
             // Seen before looking, so that a change during the look brings another look.
             if let Some(changes) = &mut changes {
@@ -73,6 +74,10 @@ impl Job {
                 Ok(Ok(Look::NotYet(words, count))) => {
                     failures = 0;
                     last.set(words.clone());
+                    if let Some(because) = &*ground_lost.borrow() {
+                        let error = super::words::nothing_to_stand_on(&self.title, because, &words);
+                        return Err(failed(error, false));
+                    }
                     let now = Some((words, count));
                     if now != said {
                         said.clone_from(&now);
@@ -109,7 +114,11 @@ impl Job {
             let idle = async {
                 match pause {
                     Some(pause) => tokio::time::sleep(pause).await,
-                    None => self.until_worth_looking(&mut changes).await,
+                    None => tokio::select! {
+                        () = self.until_worth_looking(&mut changes) => {}
+                        // One more look tells whether it made it before.
+                        Ok(()) = ground_lost.changed() => {}
+                    },
                 }
             };
             if let Err(cut) = self.guard(false, deadline, idle).await {

@@ -61,6 +61,16 @@ pub(super) fn not_ready_in_time(
         .with_hint("run the same command again to wait on; what is done is kept")
 }
 
+/// ENG008: what it stands on failed, so it can never become ready.
+pub(super) fn nothing_to_stand_on(title: &str, because: &StepId, last: &str) -> StepError {
+    let cause = format!("it cannot become ready, since {because} failed; last: {last}");
+    StepError::new("ENG008", "wait for", title, cause)
+        .with_retry(Retry::AfterChange)
+        .with_hint(format!(
+            "see to {because}, then run the same command again; what is done is kept"
+        ))
+}
+
 /// ENG003: a defect of pipectl's.
 pub(super) fn panicked(step: &StepId, title: &str, text: &str) -> StepError {
     let cause = format!("step {step} panicked: {text}");

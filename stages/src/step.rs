@@ -220,6 +220,12 @@ pub trait Step: Send + Sync {
     /// The milestones it waits for.
     fn needs(&self) -> Vec<Need>;
 
+    /// Steps of which at least one must work for this one ever to become ready, although it begins without them: pods are
+    /// applied while nodes boot. Where all of them failed, or were never begun because of a failure, the wait ends.
+    fn stands_on(&self) -> Vec<StepId> {
+        Vec::new()
+    }
+
     /// The bounds of its waits.
     fn timeouts(&self) -> Timeouts {
         Timeouts::default()

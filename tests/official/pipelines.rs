@@ -62,7 +62,7 @@ impl Release {
                 set("kafka.version", self.kafka),
                 set("cluster.kubernetesVersion", self.kubernetes),
             ],
-            provider: None,
+            sandbox: false,
         }
     }
 

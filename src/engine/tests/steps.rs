@@ -15,6 +15,42 @@ fn failure_code(seen: &super::world::Seen, step: &str) -> Option<String> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_ends_when_the_last_of_what_it_stands_on_has_failed_and_not_before() {
+    let minute = Duration::from_secs(60);
+    let pods = |id: &str, ground: &[&str]| {
+        Script::new(id, vec![])
+            .takes(Duration::from_millis(50), minute)
+            .stands_on(ground)
+    };
+    let house = House::new();
+    let begun = tokio::time::Instant::now();
+    let seen = house
+        .up(&[
+            Script::new("nodes/role", vec![]).fate(Fate::EnsureFails),
+            Script::new("nodes/one", vec![need("nodes/role", Milestone::Ready)]),
+            Script::new("nodes/two", vec![]).fate(Fate::ReadinessFails),
+            Script::new("nodes/good", vec![]),
+            pods("a/nowhere", &["nodes/one", "nodes/two"]),
+            pods("a/somewhere", &["nodes/one", "nodes/good"]),
+            pods("a/elsewhere", &["not/here"]),
+            // What is ready at its first look needs nobody's ground.
+            Script::new("a/at-once", vec![])
+                .takes(Duration::from_millis(500), Duration::ZERO)
+                .stands_on(&["nodes/one", "nodes/two"]),
+        ])
+        .await;
+    assert_eq!(failure_code(&seen, "a/nowhere").as_deref(), Some("ENG008"));
+    let nowhere = seen.end.report.failures.iter();
+    let mut nowhere = nowhere.filter(|failure| failure.step.as_str() == "a/nowhere");
+    let cause = &nowhere.next().unwrap().error.cause;
+    assert!(cause.contains("nodes/"), "{cause}");
+    for well in ["a/somewhere", "a/elsewhere", "a/at-once"] {
+        assert_eq!(failure_code(&seen, well), None, "{well}");
+    }
+    assert!(begun.elapsed() < 2 * minute);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dependent_on_applied_runs_although_readiness_failed() {
     let house = House::new();
     let seen = house

@@ -53,6 +53,7 @@ pub(super) enum Fate {
 pub(super) struct Script {
     pub(super) id: StepId,
     pub(super) needs: Vec<Need>,
+    pub(super) stands_on: Vec<StepId>,
     pub(super) fate: Fate,
     pub(super) ensure: Duration,
     pub(super) ready: Duration,
@@ -65,6 +66,7 @@ impl Script {
         Self {
             id: StepId::from(id),
             needs,
+            stands_on: Vec::new(),
             fate: Fate::Well,
             ensure: Duration::from_millis(50),
             ready: Duration::from_millis(200),
@@ -75,6 +77,11 @@ impl Script {
 
     pub(super) fn fate(mut self, fate: Fate) -> Self {
         self.fate = fate;
+        self
+    }
+
+    pub(super) fn stands_on(mut self, ids: &[&str]) -> Self {
+        self.stands_on = ids.iter().map(|id| StepId::from(*id)).collect();
         self
     }
 
@@ -228,6 +235,10 @@ impl Step for Scripted {
     }
     fn needs(&self) -> Vec<Need> {
         self.script.needs.clone()
+    }
+
+    fn stands_on(&self) -> Vec<StepId> {
+        self.script.stands_on.clone()
     }
     fn timeouts(&self) -> Timeouts {
         self.script.timeouts

@@ -15,26 +15,37 @@ pub(crate) struct After {
     step: Arc<dyn Step>,
     needs: Vec<Need>,
     longer: Duration,
+    ground: Vec<StepId>,
 }
 
 impl After {
     /// The step, waiting for `needs` besides its own.
     pub(crate) fn step(step: Arc<dyn Step>, needs: Vec<Need>) -> Arc<dyn Step> {
-        let longer = Duration::ZERO;
         Arc::new(Self {
             step,
             needs,
-            longer,
+            longer: Duration::ZERO,
+            ground: Vec::new(),
         })
     }
 
     /// The step, its readiness bounded by so much more than by itself.
     pub(crate) fn longer(step: Arc<dyn Step>, longer: Duration) -> Arc<dyn Step> {
-        let needs = Vec::new();
         Arc::new(Self {
             step,
-            needs,
+            needs: Vec::new(),
             longer,
+            ground: Vec::new(),
+        })
+    }
+
+    /// The step, standing on these: it begins without them, and never becomes ready without at least one of them.
+    pub(crate) fn standing_on(step: Arc<dyn Step>, ground: &[StepId]) -> Arc<dyn Step> {
+        Arc::new(Self {
+            step,
+            needs: Vec::new(),
+            longer: Duration::ZERO,
+            ground: ground.to_vec(),
         })
     }
 }
@@ -53,6 +64,12 @@ impl Step for After {
         let mut needs = self.step.needs();
         needs.extend(self.needs.iter().cloned());
         needs
+    }
+
+    fn stands_on(&self) -> Vec<StepId> {
+        let mut ground = self.step.stands_on();
+        ground.extend(self.ground.iter().cloned());
+        ground
     }
 
     fn timeouts(&self) -> Timeouts {

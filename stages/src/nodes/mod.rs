@@ -35,6 +35,13 @@ pub fn group(name: &str) -> StepId {
     StepId::new(STAGE, &format!("group-{name}"))
 }
 
+/// The steps of the node groups.
+#[must_use]
+pub fn groups(loaded: &Loaded) -> Vec<StepId> {
+    let groups = loaded.pipeline.spec.node_groups.iter();
+    groups.map(|wanted| group(&wanted.name)).collect()
+}
+
 /// The step that removes groups nobody wants any more.
 #[must_use]
 pub fn obsolete() -> StepId {

@@ -18,7 +18,7 @@ use crate::{
     ports::objects::Kind,
     removal::Removal,
     spark_application, spark_operator,
-    step::{Need, Step},
+    step::{Need, Step, StepId},
     strimzi, verification, workloads,
     workloads::manifests::Manifests,
 };
@@ -62,7 +62,7 @@ pub fn up(loaded: &Loaded) -> Vec<Arc<dyn Step>> {
 #[must_use]
 pub fn up_with(loaded: &Loaded, options: UpOptions) -> Vec<Arc<dyn Step>> {
     let loaded = &Arc::new(loaded.clone());
-    platform(loaded, options, environment::steps(), Duration::ZERO)
+    platform(loaded, options, environment::steps(), &Nodes::default())
 }
 
 /// The steps that make a pipeline on AWS: its network, its EKS cluster, and the platform in it.
@@ -70,32 +70,57 @@ pub fn up_with(loaded: &Loaded, options: UpOptions) -> Vec<Arc<dyn Step>> {
 pub fn up_on_aws(loaded: &Loaded, options: UpOptions, cloud: &CloudOptions) -> Vec<Arc<dyn Step>> {
     let loaded = &Arc::new(loaded.clone());
     // What is applied as soon as the API server answers waits for nodes that boot.
-    let nodes = loaded.pipeline.spec.timeouts.node_groups.duration();
+    let booting = loaded.pipeline.spec.timeouts.node_groups.duration();
+    let nodes = Nodes {
+        booting: cloud.pace.bound(booting),
+        groups: nodes::groups(loaded),
+    };
     let before = on_aws::before_platform(loaded, cloud);
-    platform(loaded, options, before, cloud.pace.bound(nodes))
+    platform(loaded, options, before, &nodes)
 }
 
-/// The platform's steps after those that come before it, their waits bounded by so much more than by themselves.
+/// The nodes that a cluster gets while the platform is applied already.
+#[derive(Default)]
+struct Nodes {
+    /// How long they may take to boot.
+    booting: Duration,
+    /// The steps that make them.
+    groups: Vec<StepId>,
+}
+
+impl Nodes {
+    /// What has pods waits longer, and not at all where no node will ever come.
+    fn carry(&self, steps: Vec<Arc<dyn Step>>) -> Vec<Arc<dyn Step>> {
+        if self.groups.is_empty() {
+            return steps;
+        }
+        let bare = [strimzi::crds(), spark_operator::crds()];
+        let carried = steps.into_iter().map(|step| {
+            if bare.contains(step.id()) {
+                return step;
+            }
+            let step = After::longer(step, self.booting);
+            After::standing_on(step, &self.groups)
+        });
+        carried.collect()
+    }
+}
+
+/// The platform's steps after those that come before it.
 fn platform(
     loaded: &Arc<Loaded>,
     options: UpOptions,
     before: Vec<Arc<dyn Step>>,
-    longer: Duration,
+    nodes: &Nodes,
 ) -> Vec<Arc<dyn Step>> {
     let mut steps = before;
-    let mut inside = namespaces::steps(loaded);
-    inside.extend(strimzi::steps(loaded));
-    inside.extend(kafka::steps(loaded));
-    inside.extend(spark_operator::steps(loaded));
-    inside.extend(workloads::steps(loaded));
-    inside.extend(spark_application::steps(loaded));
-    if longer > Duration::ZERO {
-        inside = inside
-            .into_iter()
-            .map(|step| After::longer(step, longer))
-            .collect();
-    }
-    steps.extend(inside);
+    steps.extend(namespaces::steps(loaded));
+    let mut with_pods = strimzi::steps(loaded);
+    with_pods.extend(kafka::steps(loaded));
+    with_pods.extend(spark_operator::steps(loaded));
+    with_pods.extend(workloads::steps(loaded));
+    with_pods.extend(spark_application::steps(loaded));
+    steps.extend(nodes.carry(with_pods));
 
     let everything: Vec<Need> = steps
         .iter()

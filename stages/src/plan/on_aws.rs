@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pipectl_config::Loaded;
+use pipectl_config::{AddonName, Loaded};
 
 use crate::{
     account, addons,
@@ -25,7 +25,18 @@ pub(super) fn before_platform(loaded: &Arc<Loaded>, options: &CloudOptions) -> V
     let mut steps = account::steps(loaded, options);
     steps.extend(network::steps(loaded, options));
     steps.extend(cluster::steps(loaded, options));
-    steps.extend(addons::steps(loaded, options));
+    let groups = nodes::groups(loaded);
+    let on_nodes = [
+        AddonName::Coredns,
+        AddonName::AwsEbsCsiDriver,
+        AddonName::MetricsServer,
+    ]
+    .map(addons::addon);
+    let addons = addons::steps(loaded, options).into_iter();
+    steps.extend(addons.map(|step| match on_nodes.contains(step.id()) {
+        true => After::standing_on(step, &groups),
+        false => step,
+    }));
     steps.extend(nodes::steps(loaded, options));
     steps.extend(network::steps_after_nodes(loaded, options));
     // Everything inside the cluster waits for the environment's identity there, and that for the way in.
