@@ -2,24 +2,16 @@
 
 use std::time::Duration;
 
-use pipectl_sandbox::aws::{AwsFaultEffect, AwsFaultMoment, AwsFaultRule, Consistency};
+use pipectl_sandbox::aws::{AwsFaultEffect, AwsFaultMoment, AwsFaultRule};
 use pipectl_stages::{Change, Retry};
 
-use super::{Run, all, named, pipeline, whole};
-
-/// Reads by tag that are late enough to be late on a busy machine as well: 200 ms of its own clock.
-fn slow() -> Consistency {
-    Consistency {
-        by_id: Duration::from_secs(25),
-        by_filter: Duration::from_secs(100),
-    }
-}
+use super::{Run, all, late, named, pipeline, whole};
 
 /// A run that ends right after each call that makes something, before anything of it is recorded; the next one begins at
 /// once, when reads by tag do not show it yet.
 #[tokio::test]
 async fn a_run_that_breaks_off_after_every_creation_leaves_one_of_each_in_the_end() {
-    let mut run = Run::new(slow()).await;
+    let mut run = Run::new(late()).await;
     let loaded = pipeline(&[]);
     for step in all(&loaded) {
         run.ensure(&step).await.unwrap();

@@ -5,14 +5,19 @@ mod changes;
 mod down;
 mod up;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use pipectl_config::{Blueprint, LoadOptions, Loaded, Override};
 use pipectl_sandbox::aws::Consistency;
 use pipectl_stages::{
-    Change, CloudOptions, Observation, Pace, Readiness, Removal, RemovalProgress, Retry, Step,
-    StepContext, StepError, StepId, account,
+    Change, CloudOptions, Observation, Outcome, Pace, Readiness, Removal, RemovalProgress, Retry,
+    Step, StepContext, StepError, StepId, account,
     error::{PortError, PortErrorKind},
     network,
     ports::{
@@ -29,6 +34,14 @@ use crate::support::Account;
 const SCALE: f64 = 500.0;
 /// How often something is looked at, every 50 ms, until it counts as never coming.
 const LOOKS: usize = 600;
+
+/// Reads that are late enough to be late on a busy machine as well: by tag 200 ms of its own clock.
+fn late() -> Consistency {
+    Consistency {
+        by_id: Duration::from_secs(25),
+        by_filter: Duration::from_secs(100),
+    }
+}
 
 /// Nobody enters a cluster here.
 struct NoEntrance;
@@ -92,11 +105,16 @@ impl Run {
     /// One step as the engine does it: anew while repeating may help, and until it is ready.
     async fn step(&mut self, step: &Arc<dyn Step>) -> Result<Option<Change>, StepError> {
         let change = self.ensure(step).await?;
+        self.ready(step).await?;
+        Ok(change)
+    }
+
+    async fn ready(&self, step: &Arc<dyn Step>) -> Result<(), StepError> {
         let cx = self.context(step.id());
         let mut last = String::new();
         for _ in 0..LOOKS {
             match step.readiness(&cx).await? {
-                Readiness::Ready(_) => return Ok(change),
+                Readiness::Ready(_) => return Ok(()),
                 Readiness::InProgress { waiting_for, .. } => last = waiting_for,
                 Readiness::Failed(error) => return Err(*error),
             }
@@ -106,6 +124,15 @@ impl Run {
     }
 
     async fn ensure(&mut self, step: &Arc<dyn Step>) -> Result<Option<Change>, StepError> {
+        let Some(outcome) = self.outcome(step).await? else {
+            return Ok(None);
+        };
+        let id = step.id().to_string();
+        self.world.outputs.insert(id, outcome.outputs);
+        Ok(Some(outcome.change))
+    }
+
+    async fn outcome(&self, step: &Arc<dyn Step>) -> Result<Option<Outcome>, StepError> {
         for _ in 0..LOOKS {
             match self.attempt(step).await {
                 Err(error) if error.retry == Retry::Soon => {
@@ -117,7 +144,7 @@ impl Run {
         panic!("{} never succeeded", step.id());
     }
 
-    async fn attempt(&mut self, step: &Arc<dyn Step>) -> Result<Option<Change>, StepError> {
+    async fn attempt(&self, step: &Arc<dyn Step>) -> Result<Option<Outcome>, StepError> {
         let cx = self.context(step.id());
         let observed = step.observe(&cx).await?;
         if let Observation::Foreign(words) = &observed {
@@ -126,10 +153,38 @@ impl Run {
         if observed == Observation::Present && cx.recorded().is_some() {
             return Ok(None);
         }
-        let outcome = step.ensure(&cx, &observed).await?;
-        let id = step.id().to_string();
-        self.world.outputs.insert(id, outcome.outputs);
-        Ok(Some(outcome.change))
+        step.ensure(&cx, &observed).await.map(Some)
+    }
+
+    /// All steps in waves: side by side whatever has what it needs.
+    async fn up_side_by_side(&mut self, loaded: &Arc<Loaded>) {
+        let mut open = all(loaded);
+        let names: BTreeSet<StepId> = open.iter().map(|step| step.id().clone()).collect();
+        while !open.is_empty() {
+            let waiting: BTreeSet<StepId> = open.iter().map(|step| step.id().clone()).collect();
+            let may_begin = |step: &Arc<dyn Step>| {
+                let needs = step.needs();
+                let mut inside = needs.iter().filter(|need| names.contains(&need.step));
+                inside.all(|need| !waiting.contains(&need.step))
+            };
+            let (wave, later): (Vec<_>, Vec<_>) = open.into_iter().partition(may_begin);
+            assert!(!wave.is_empty(), "steps that wait for each other");
+            let done = join_all(wave.iter().map(|step| self.outcome(step))).await;
+            for (step, outcome) in wave.iter().zip(done) {
+                let outcome = outcome.unwrap_or_else(|error| panic!("{}: {error:?}", step.id()));
+                if let Some(outcome) = outcome {
+                    let id = step.id().to_string();
+                    self.world.outputs.insert(id, outcome.outputs);
+                }
+            }
+            for (step, ready) in wave
+                .iter()
+                .zip(join_all(wave.iter().map(|step| self.ready(step))).await)
+            {
+                ready.unwrap_or_else(|error| panic!("{}: {error:?}", step.id()));
+            }
+            open = later;
+        }
     }
 
     /// All steps, in the order of their table, and what each did.

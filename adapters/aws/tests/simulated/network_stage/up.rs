@@ -1,9 +1,8 @@
 //! Up, and up again.
 
-use pipectl_sandbox::aws::Consistency;
 use pipectl_stages::Change;
 
-use super::{Run, pipeline, whole};
+use super::{Run, late, pipeline, whole};
 
 #[tokio::test]
 async fn a_network_is_made_once_and_then_nothing_is_written() {
@@ -41,9 +40,9 @@ async fn a_network_is_made_once_and_then_nothing_is_written() {
 
 #[tokio::test]
 async fn reads_that_lag_behind_make_nothing_twice() {
-    let mut run = Run::new(Consistency::default()).await;
+    let mut run = Run::new(late()).await;
     let loaded = pipeline(&[("spec.network.nat", "per-zone")]);
-    run.up(&loaded).await;
+    run.up_side_by_side(&loaded).await;
     assert_eq!(run.census(), whole(3, 3));
     run.changes();
     run.up(&loaded).await;
