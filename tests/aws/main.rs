@@ -15,4 +15,5 @@ mod kills;
 mod lifecycle;
 mod mutations;
 mod neighbours;
+mod permissions;
 mod trouble;
