@@ -59,6 +59,12 @@ async fn a_control_plane_sleeps_when_nobody_comes_and_wakes_for_clients_and_chan
     account.start_with(soon).await;
     assert!(asleep().await, "nobody has come yet");
     account.client("failures.py", &["one_node"]).await;
+    // It follows a supervisor that is killed, too.
+    Account::kill(account.status().await.pid);
+    Account::until("its processes follow", async || {
+        Account::processes(&clusters).is_empty()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

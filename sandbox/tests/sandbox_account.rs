@@ -12,7 +12,6 @@ use pipectl_sandbox::{
     AwsFaultEffect, AwsFaultRule, ClusterBoot, Phase, Program, Sandbox, SandboxStatus,
     StartOptions, Survivor,
 };
-use rustix::process::{Pid, Signal, kill_process};
 
 /// A sandbox in a directory of its own; whatever happens to the test, nothing of it stays.
 struct Own {
@@ -44,14 +43,8 @@ impl Own {
 impl Drop for Own {
     fn drop(&mut self) {
         for pid in self.processes() {
-            kill(pid, Signal::KILL);
+            Account::kill(pid);
         }
-    }
-}
-
-fn kill(pid: u32, signal: Signal) {
-    if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
-        let _ = kill_process(pid, signal);
     }
 }
 
@@ -178,7 +171,7 @@ async fn a_cluster_that_cannot_be_kept_running_leaves_the_account_alone() {
             let children = format!("/proc/{guard}/task/{guard}/children");
             let children = std::fs::read_to_string(children).unwrap_or_default();
             for pid in children.split_whitespace() {
-                kill(pid.parse().unwrap(), Signal::KILL);
+                Account::kill(pid.parse().unwrap());
             }
         }
         matches!(now.cluster_boot, Some(ClusterBoot::Failed(_)))

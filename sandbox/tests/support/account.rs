@@ -112,6 +112,13 @@ impl Account {
         pids.filter(mentions).collect()
     }
 
+    /// Kills a process of the test's own.
+    pub fn kill(pid: u32) {
+        if let Some(pid) = rustix::process::Pid::from_raw(pid.cast_signed()) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+
     /// Waits until something is so, in a bounded number of looks.
     pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
         for _ in 0..600 {
