@@ -10,6 +10,34 @@ use super::{args::Cli, explain};
 /// How a person refreshes the generated pages.
 pub const REFRESH: &str = "UPDATE_DOCS=1 cargo test -p pipectl --lib reference";
 
+/// Variables that no option names.
+const VARIABLES: &[(&str, &str)] = &[
+    (
+        "AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, ...",
+        "AWS's standard chain of credentials, for provider `eks` without a profile of its own. Never looked at with `--sandbox`, and the region always comes from the pipeline file.",
+    ),
+    (
+        "AWS_ENDPOINT_URL",
+        "An endpoint of one's own instead of AWS, as `pipectl sandbox env` exports it for any AWS tool.",
+    ),
+    (
+        "PIPECTL_TIME_SCALE",
+        "How much faster than on AWS time passes at `AWS_ENDPOINT_URL`: waits, polling and bounds shrink alike. Without an endpoint of one's own it means nothing.",
+    ),
+    (
+        "PIPECTL_HELM",
+        "The helm to use instead of the one on `PATH`.",
+    ),
+    (
+        "PIPECTL_LOG",
+        "Which log lines go to standard error, e.g. `pipectl=debug`.",
+    ),
+    (
+        "XDG_STATE_HOME`, `XDG_CACHE_HOME",
+        "Where records and what was fetched are kept, below `pipectl/`.",
+    ),
+];
+
 /// `docs/reference/cli.md`.
 #[must_use]
 pub fn command_line() -> String {
@@ -26,6 +54,11 @@ pub fn command_line() -> String {
     for command in visible(&root) {
         section(&mut page, command, "pipectl");
     }
+    page.push_str("## Environment variables\n\n| variable | meaning |\n| --- | --- |\n");
+    for (name, meaning) in VARIABLES {
+        let _ = writeln!(page, "| `{name}` | {meaning} |");
+    }
+    page.push('\n');
     page.push_str("## Exit codes\n\n| code | name | meaning |\n| --- | --- | --- |\n");
     for (number, name, meaning) in Exit::TABLE {
         let _ = writeln!(page, "| {number} | {name} | {meaning} |");

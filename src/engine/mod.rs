@@ -33,4 +33,4 @@ pub use options::RunOptions;
 pub use retry::RetryPolicy;
 pub use run::{RunEnd, RunReport, RunRequest, StepFailure, expectations, run, state_error};
 pub use stop::{Stop, Stopper, stop};
-pub use words::span;
+pub use words::{WAITED_IN_VAIN, span};

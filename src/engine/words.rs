@@ -61,10 +61,13 @@ pub(super) fn not_ready_in_time(
         .with_hint("run the same command again to wait on; what is done is kept")
 }
 
+/// The code of a wait that ended since what it stood on failed: a consequence, told in one line.
+pub const WAITED_IN_VAIN: &str = "ENG008";
+
 /// ENG008: what it stands on failed, so it can never become ready.
 pub(super) fn nothing_to_stand_on(title: &str, because: &StepId, last: &str) -> StepError {
-    let cause = format!("it cannot become ready, since {because} failed; last: {last}");
-    StepError::new("ENG008", "wait for", title, cause)
+    let cause = format!("not to become ready, since {because} failed; last: {last}");
+    StepError::new(WAITED_IN_VAIN, "wait for", title, cause)
         .with_retry(Retry::AfterChange)
         .with_hint(format!(
             "see to {because}, then run the same command again; what is done is kept"

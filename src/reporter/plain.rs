@@ -13,7 +13,7 @@ use super::{
     view::{StageStand, View},
     words::{counted, goes_on, stamp, took},
 };
-use crate::engine::{Event, EventKind, Verb, event::Urgency};
+use crate::engine::{Event, EventKind, Verb, WAITED_IN_VAIN, event::Urgency};
 
 /// How long a stage must have been silent before its waiting is told, in milliseconds. A log that stands still for
 /// minutes looks dead; one that tells every poll hides what matters.
@@ -171,6 +171,10 @@ impl<W: Write + Send> Reporter for Plain<W> {
                 if let Some(left) = continues {
                     self.line(at, "", &goes_on(left))?;
                 }
+            }
+            EventKind::StepFailed { step, error, .. } if error.code == WAITED_IN_VAIN => {
+                let text = format!("{}: {}", step.name(), error.cause);
+                self.line(at, step.stage(), &text)?;
             }
             EventKind::StepFailed { step, error, .. }
             | EventKind::RemovalStuck { step, error, .. } => {

@@ -7,7 +7,7 @@ use super::{
     view::{Finished, Stand, View},
     words::{counted, few, took},
 };
-use crate::engine::{PipelineInfo, RunOutcome, Verb};
+use crate::engine::{PipelineInfo, RunOutcome, Verb, WAITED_IN_VAIN};
 
 /// Columns of the labels.
 const LABEL: usize = 15;
@@ -181,10 +181,19 @@ fn unfinished_body(
 ) -> Vec<String> {
     let verb = pipeline.verb.as_str();
     let mut lines = Vec::new();
-    for failure in &view.failures {
+    let (in_vain, failures): (Vec<_>, Vec<_>) = view
+        .failures
+        .iter()
+        .partition(|failure| failure.error.code == WAITED_IN_VAIN);
+    for failure in failures {
         let what = format!("{} ({})", failure.step, failure.error.code);
         lines.extend(entry("failed", &what, theme));
     }
+    let in_vain: Vec<String> = in_vain
+        .iter()
+        .map(|failure| failure.step.to_string())
+        .collect();
+    lines.extend(entry("not ready", &few(&in_vain, 5), theme));
     let withheld: Vec<String> = view
         .steps
         .iter()

@@ -118,13 +118,15 @@ pub fn stage_words(view: &View, stage: usize, stand: StageStand) -> String {
 
 /// What came of a stage: what changed, or else what is there.
 fn done_words(view: &View, stage: usize) -> String {
-    let changed: Vec<&StepView> = view.members(stage).filter(|step| step.changed).collect();
-    let told = if changed.is_empty() {
-        view.members(stage).collect()
-    } else {
-        changed.clone()
+    let summaries = |only_changed: bool| {
+        let told = view.members(stage);
+        let told = told.filter(|step| step.changed || !only_changed);
+        together(told.map(|step| step.summary.as_str()))
     };
-    let words = together(told.iter().map(|step| step.summary.as_str()));
+    let mut words = summaries(true);
+    if words.is_empty() {
+        words = summaries(false);
+    }
     match (view.stage_unchanged(stage), words.is_empty()) {
         (true, true) => "unchanged".to_owned(),
         (true, false) => format!("unchanged: {words}"),

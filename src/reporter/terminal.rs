@@ -13,7 +13,7 @@ use super::{
     view::View,
     words::{goes_on, stamp},
 };
-use crate::engine::{Event, EventKind};
+use crate::engine::{Event, EventKind, WAITED_IN_VAIN};
 
 /// The widest that lines get: longer ones are harder to read, not more useful.
 const WIDEST: usize = 110;
@@ -125,6 +125,8 @@ impl Reporter for Terminal {
         self.view.take(event);
         let theme = self.theme();
         match &event.kind {
+            // Its line on the screen says it, and the result.
+            EventKind::StepFailed { error, .. } if error.code == WAITED_IN_VAIN => {}
             EventKind::StepFailed { step, error, .. }
             | EventKind::RemovalStuck { step, error, .. } => {
                 let so_far = self.view.so_far(step);
