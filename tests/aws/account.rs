@@ -16,7 +16,7 @@ use pipectl_stages::{Environment, Pace, Ports};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::FakeCluster;
+use crate::{cluster::FakeCluster, graph::all};
 
 /// The region of all tests.
 pub const REGION: &str = "us-west-2";
@@ -180,7 +180,6 @@ impl ClusterHost for Host {
 /// Somebody else's hand in the account: what controllers, drivers and neighbours do there, by SDK clients of its own.
 #[derive(Clone)]
 pub struct Hand {
-    aws: Arc<Aws>,
     pub ec2: aws_sdk_ec2::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
 }
@@ -188,7 +187,6 @@ pub struct Hand {
 /// A load balancer that a controller made.
 pub struct Balancer {
     arn: String,
-    group: String,
 }
 
 impl Account {
@@ -216,21 +214,8 @@ impl Account {
             };
         }
         Hand {
-            aws: self.aws.clone(),
             ec2: client!(aws_sdk_ec2),
             elb: client!(aws_sdk_elasticloadbalancingv2),
-        }
-    }
-}
-
-/// Tries until it goes well; a moment is enough, since only what settles by itself is waited for here.
-pub async fn soon<T, E: std::fmt::Debug>(mut attempt: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let until = tokio::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        match attempt().await {
-            Ok(done) => return done,
-            Err(error) if tokio::time::Instant::now() > until => panic!("{error:?}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     }
 }
@@ -261,17 +246,11 @@ impl Hand {
             .vpc_id(vpc)
             .group_name(format!("k8s-{service}"))
             .description("of the controller")
-            .tag_specifications(
-                aws_sdk_ec2::types::TagSpecification::builder()
-                    .resource_type(aws_sdk_ec2::types::ResourceType::SecurityGroup)
-                    .tags(
-                        aws_sdk_ec2::types::Tag::builder()
-                            .key("elbv2.k8s.aws/cluster")
-                            .value(cluster)
-                            .build(),
-                    )
-                    .build(),
-            );
+            .tag_specifications(Self::tagged(
+                aws_sdk_ec2::types::ResourceType::SecurityGroup,
+                "elbv2.k8s.aws/cluster",
+                cluster,
+            ));
         let group = made.send().await.unwrap().group_id().unwrap().to_owned();
         let tag = |key: &str, value: &str| {
             aws_sdk_elasticloadbalancingv2::types::Tag::builder()
@@ -294,37 +273,100 @@ impl Hand {
                 .load_balancer_arn()
                 .unwrap()
                 .to_owned(),
-            group,
         }
     }
 
-    /// And takes away: the balancer at once, its group when the interfaces have gone.
-    pub async fn remove_balancer(&self, balancer: &Balancer) {
-        let delete = self
-            .elb
-            .delete_load_balancer()
-            .load_balancer_arn(&balancer.arn);
-        delete.send().await.unwrap();
-        let _ = &balancer.group;
+    /// And takes away. Its group stays, as it does where the controller is not patient enough for the interfaces to go.
+    /// Answers whether it went well: a test's account may be gone before its controller.
+    pub async fn remove_balancer(&self, balancer: &Balancer) -> bool {
+        let delete = self.elb.delete_load_balancer();
+        delete.load_balancer_arn(&balancer.arn).send().await.is_ok()
     }
 
-    /// Whether a controller on a node reaches AWS.
-    pub fn has_way_out(&self) -> bool {
-        let graph = self.aws.inspect();
-        crate::graph::all(&graph, "ec2", "nat_gateways")
+    /// Whether what runs on nodes reaches AWS: from every private subnet through a NAT gateway that works.
+    pub fn has_way_out(&self, graph: &Value) -> bool {
+        let works = |id: &str| {
+            all(graph, "ec2", "nat_gateways")
+                .iter()
+                .any(|(one, gateway)| *one == id && gateway["state"] == "available")
+        };
+        let tables = all(graph, "ec2", "route_tables");
+        let leads_out = |subnet: &str| {
+            tables.iter().any(|(_, table)| {
+                let text = table.to_string();
+                text.contains(subnet)
+                    && text
+                        .split('"')
+                        .any(|word| word.starts_with("nat-") && works(word))
+            })
+        };
+        let subnets = all(graph, "ec2", "subnets");
+        let private: Vec<&str> = subnets
             .iter()
-            .any(|(_, gateway)| gateway["state"] == "available")
+            .filter(|(_, subnet)| subnet.to_string().contains("internal-elb"))
+            .map(|(id, _)| *id)
+            .collect();
+        !private.is_empty() && private.into_iter().all(leads_out)
     }
 
-    pub async fn attach(&self, volume: &str, instance: &str) {
-        soon(async || {
-            let attach = self.ec2.attach_volume().volume_id(volume);
-            attach
-                .instance_id(instance)
-                .device("/dev/xvdba")
-                .send()
-                .await
-        })
-        .await;
+    /// Whether nodes and their pods can act as somebody: the roles are there, and the provider of the pods' identities.
+    pub fn has_identities(&self, graph: &Value) -> bool {
+        all(graph, "iam", "roles").len() == 3 && !all(graph, "iam", "providers").is_empty()
+    }
+
+    async fn private_subnet(&self) -> String {
+        let private = Self::tag("kubernetes.io/role/internal-elb", "1");
+        let found = self
+            .ec2
+            .describe_subnets()
+            .filters(private)
+            .send()
+            .await
+            .unwrap();
+        found.subnets()[0].subnet_id().unwrap().to_owned()
+    }
+
+    fn tagged(
+        what: aws_sdk_ec2::types::ResourceType,
+        key: &str,
+        value: &str,
+    ) -> aws_sdk_ec2::types::TagSpecification {
+        let tag = aws_sdk_ec2::types::Tag::builder().key(key).value(value);
+        aws_sdk_ec2::types::TagSpecification::builder()
+            .resource_type(what)
+            .tags(tag.build())
+            .build()
+    }
+
+    /// An interface of the network plugin's that is attached to nothing yet.
+    pub async fn interface_of(&self, cluster: &str) -> String {
+        let kind = aws_sdk_ec2::types::ResourceType::NetworkInterface;
+        let tags = Self::tagged(kind, "cluster.k8s.amazonaws.com/name", cluster);
+        let made = self
+            .ec2
+            .create_network_interface()
+            .subnet_id(self.private_subnet().await)
+            .tag_specifications(tags);
+        let made = made.send().await.unwrap();
+        let id = made
+            .network_interface()
+            .and_then(|made| made.network_interface_id());
+        id.unwrap().to_owned()
+    }
+
+    /// An instance for the cluster that no node group holds, as an autoscaler of the cluster's own starts them.
+    pub async fn stray(&self, cluster: &str) {
+        let kind = aws_sdk_ec2::types::ResourceType::Instance;
+        let tags = Self::tagged(kind, &format!("kubernetes.io/cluster/{cluster}"), "owned");
+        let run = self
+            .ec2
+            .run_instances()
+            .image_id("ami-0e5a1c0ffee5a1c00")
+            .instance_type(aws_sdk_ec2::types::InstanceType::M6iLarge)
+            .min_count(1)
+            .max_count(1)
+            .subnet_id(self.private_subnet().await)
+            .tag_specifications(tags);
+        run.send().await.unwrap();
     }
 }

@@ -1,1 +1,308 @@
-//! To come.
+//! What changes in the file changes in the account, in place where AWS can, and nothing else changes.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    account::Account,
+    graph::all,
+    house::{House, Seen, pipeline},
+    lifecycle::is_empty,
+};
+
+struct Street {
+    account: Arc<Account>,
+    house: House,
+}
+
+impl Street {
+    async fn up(first: &[(&str, &str)]) -> Self {
+        let account = Arc::new(Account::new().await);
+        let mut house = House::new(account.clone(), "changing").await;
+        house.up(&pipeline(first)).await.well();
+        Self { account, house }
+    }
+
+    /// Brings it to these settings; holds that exactly these steps changed, and that the next run changes nothing.
+    #[track_caller]
+    fn change<'a>(
+        &'a mut self,
+        settings: &'a [(&'a str, &'a str)],
+        steps: &'a [&'a str],
+    ) -> impl Future<Output = Seen> + 'a {
+        async move {
+            let loaded = pipeline(settings);
+            let seen = self.house.up(&loaded).await.well();
+            let mut changed = seen.changed();
+            changed.sort();
+            assert_eq!(changed, steps, "{settings:?}");
+            self.account.aws.reset_counters();
+            self.house.up(&loaded).await.well();
+            assert_eq!(self.account.changes(), [], "after {settings:?}");
+            seen
+        }
+    }
+
+    fn cluster(&self) -> Value {
+        let graph = self.account.graph();
+        let clusters = all(&graph, "eks", "clusters");
+        clusters[0].1.clone()
+    }
+
+    fn groups(&self) -> Vec<Value> {
+        let cluster = self.cluster();
+        let groups = cluster["nodegroups"].as_object().unwrap();
+        groups.values().cloned().collect()
+    }
+
+    async fn down(mut self) {
+        self.house.down().await.well();
+        assert_eq!(self.account.refused(), Vec::<String>::new());
+        is_empty(&self.account);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sizes_labels_and_taints_change_in_place() {
+    let mut street = Street::up(&[]).await;
+    let sized = "[{name: default, size: 3, labels: {kind: a}, taints: [{key: only, value: kafka, effect: NoSchedule}]}]";
+    street
+        .change(&[("spec.nodeGroups", sized)], &["nodes/group-default"])
+        .await;
+    let groups = street.groups();
+    assert_eq!(groups.len(), 1);
+    assert_eq!(groups[0]["scaling"]["desired"], 3);
+    assert_eq!(groups[0]["labels"]["kind"], "a");
+    assert_eq!(groups[0]["taints"][0]["value"], "kafka");
+    let retainted =
+        "[{name: default, size: 3, taints: [{key: only, value: spark, effect: NoSchedule}]}]";
+    street
+        .change(&[("spec.nodeGroups", retainted)], &["nodes/group-default"])
+        .await;
+    let groups = street.groups();
+    assert_eq!(groups[0]["taints"].as_array().unwrap().len(), 1);
+    assert_eq!(groups[0]["taints"][0]["value"], "spark");
+    assert!(groups[0]["labels"]["kind"].is_null());
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_make_is_another_group_and_the_old_one_goes_after_it() {
+    let mut street = Street::up(&[]).await;
+    let before = street.groups()[0]["name"].clone();
+    let larger = "[{name: default, size: 2, diskSize: 80Gi}, {name: spare, size: 1, architecture: arm64, instanceTypes: [m6g.large], capacity: spot}]";
+    street
+        .change(
+            &[("spec.nodeGroups", larger)],
+            &["nodes/group-default", "nodes/group-spare", "nodes/obsolete"],
+        )
+        .await;
+    let groups = street.groups();
+    assert_eq!(groups.len(), 2, "{groups:?}");
+    assert!(groups.iter().all(|group| group["name"] != before));
+    // And one that left the file goes.
+    let one = "[{name: default, size: 2, diskSize: 80Gi}]";
+    street
+        .change(&[("spec.nodeGroups", one)], &["nodes/obsolete"])
+        .await;
+    assert_eq!(street.groups().len(), 1);
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_control_plane_goes_through_each_version_and_the_rest_follows() {
+    let older = ("spec.cluster.kubernetesVersion", "1.33");
+    let mut street = Street::up(&[older]).await;
+    assert_eq!(street.cluster()["version"], "1.33");
+    let seen = street.house.up(&pipeline(&[])).await.well();
+    let changed = seen.changed();
+    for step in [
+        "cluster/control-plane",
+        "nodes/group-default",
+        "addons/kube-proxy",
+    ] {
+        assert!(
+            changed.iter().any(|one| one == step),
+            "{step} of {changed:?}"
+        );
+    }
+    assert_eq!(street.cluster()["version"], "1.35");
+    assert_eq!(street.groups()[0]["version"], "1.35");
+    street.account.aws.reset_counters();
+    street.house.up(&pipeline(&[])).await.well();
+    assert_eq!(street.account.changes(), []);
+    // Back does not go, and nothing is tried.
+    let back = street.house.up(&pipeline(&[older])).await;
+    assert_eq!(back.error_of("cluster/control-plane").code, "EKS003");
+    assert_eq!(street.account.changes(), []);
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoint_and_logging_change_in_place_and_encryption_does_not_go_back() {
+    let mut street = Street::up(&[]).await;
+    street
+        .change(
+            &[
+                ("spec.cluster.endpointAccess", "public"),
+                ("spec.cluster.publicAccessCidrs", "[203.0.113.0/24]"),
+                ("spec.cluster.logging", "[scheduler]"),
+                ("spec.cluster.logRetentionDays", "30"),
+            ],
+            &["cluster/control-plane", "cluster/log-group"],
+        )
+        .await;
+    let cluster = street.cluster();
+    assert_eq!(cluster["endpoint"]["private"], false);
+    assert_eq!(cluster["endpoint"]["cidrs"][0], "203.0.113.0/24");
+    assert_eq!(cluster["logging"], serde_json::json!(["scheduler"]));
+    let plain = street
+        .house
+        .up(&pipeline(&[("spec.cluster.encryptSecrets", "false")]))
+        .await;
+    assert_eq!(plain.error_of("cluster/control-plane").code, "EKS004");
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_change_everywhere_and_those_of_others_stay() {
+    let mut street = Street::up(&[]).await;
+    let hand = street.account.hand();
+    let graph = street.account.graph();
+    let vpc = all(&graph, "ec2", "vpcs")
+        .into_iter()
+        .find(|(_, vpc)| vpc.to_string().contains("pipectl-changing-vpc"))
+        .unwrap()
+        .0
+        .to_owned();
+    let theirs = aws_sdk_ec2::types::Tag::builder()
+        .key("theirs")
+        .value("1")
+        .build();
+    hand.ec2
+        .create_tags()
+        .resources(&vpc)
+        .tags(theirs)
+        .send()
+        .await
+        .unwrap();
+    let seen = street
+        .house
+        .up(&pipeline(&[("spec.tags", "{cost: \"7\"}")]))
+        .await
+        .well();
+    assert!(seen.changed().len() > 15, "{:?}", seen.changed());
+    let graph = street.account.graph();
+    let tags = all(&graph, "ec2", "vpcs")
+        .into_iter()
+        .find(|(id, _)| *id == vpc)
+        .unwrap()
+        .1
+        .to_string();
+    assert!(tags.contains("cost") && tags.contains("theirs"), "{tags}");
+    for (service, kind) in [
+        ("ec2", "subnets"),
+        ("eks", "clusters"),
+        ("iam", "roles"),
+        ("kms", "keys"),
+    ] {
+        for (id, one) in all(&graph, service, kind) {
+            let text = one.to_string();
+            assert!(text.contains("\"cost\""), "{kind} {id}: {text}");
+        }
+    }
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn add_ons_change_and_go() {
+    let mut street = Street::up(&[]).await;
+    let versions = street.cluster()["addons"]["coredns"]["version"].clone();
+    let graph = pipeline(&[]);
+    assert!(graph.pipeline.spec.addons.len() > 3);
+    let ports = street.account.ports(&street.house.cluster).await;
+    let offered = ports
+        .cloud
+        .unwrap()
+        .addons
+        .versions("coredns", "1.35")
+        .await
+        .unwrap();
+    let other = offered
+        .iter()
+        .find(|offer| versions != offer.version.as_str())
+        .unwrap()
+        .version
+        .clone();
+    let changed = format!(
+        "[{{name: vpc-cni}}, {{name: kube-proxy}}, {{name: coredns, version: {other}, configuration: {{replicaCount: 3}}}}, {{name: eks-pod-identity-agent}}, {{name: aws-ebs-csi-driver}}]"
+    );
+    street
+        .change(&[("spec.addons", &changed)], &["addons/coredns"])
+        .await;
+    assert_eq!(
+        street.cluster()["addons"]["coredns"]["version"],
+        other.as_str()
+    );
+    let fewer = "[{name: vpc-cni}, {name: kube-proxy}, {name: coredns}]";
+    street
+        .change(
+            &[("spec.addons", fewer)],
+            &["addons/coredns", "addons/obsolete"],
+        )
+        .await;
+    let addons = street.cluster()["addons"].clone();
+    assert_eq!(addons.as_object().unwrap().len(), 3);
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_way_out_is_made_before_the_old_one_goes() {
+    let mut street = Street::up(&[]).await;
+    let alive = |street: &Street| {
+        let graph = street.account.graph();
+        let gateways = all(&graph, "ec2", "nat_gateways");
+        gateways
+            .iter()
+            .filter(|(_, gateway)| gateway["state"] == "available")
+            .count()
+    };
+    let per_zone = [("spec.network.nat", "per-zone")];
+    street
+        .change(
+            &per_zone,
+            &[
+                "network/nat-address-2",
+                "network/nat-gateway-2",
+                "network/private-routes-2",
+            ],
+        )
+        .await;
+    assert_eq!(alive(&street), 2);
+    // Nodes move to the public side, and only then the way out of the private one goes.
+    let none = [("spec.network.nat", "none")];
+    street
+        .change(
+            &none,
+            &["network/obsolete", "nodes/group-default", "nodes/obsolete"],
+        )
+        .await;
+    assert_eq!(alive(&street), 0);
+    let graph = street.account.graph();
+    assert!(all(&graph, "ec2", "addresses").is_empty());
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zones_do_not_move() {
+    let mut street = Street::up(&[]).await;
+    street.account.aws.reset_counters();
+    let more = street
+        .house
+        .up(&pipeline(&[("spec.network.zoneCount", "3")]))
+        .await;
+    assert_eq!(more.error_of("account/preflight").code, "NET001");
+    assert_eq!(street.account.changes(), []);
+    street.down().await;
+}

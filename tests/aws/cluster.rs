@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pipectl_sandbox::aws::{Aws, ClaimVolume};
+use pipectl_sandbox::aws::{Aws, ClaimVolume, ClusterView};
 use pipectl_stages::{
     PortError, PortErrorKind,
     ports::{
@@ -23,7 +23,10 @@ use pipectl_stages::{
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::account::Account;
+use crate::{
+    account::{Account, Hand},
+    graph::all,
+};
 
 /// The finalizer of the AWS load balancer controller.
 const FINALIZER: &str = "service.k8s.aws/resources";
@@ -33,6 +36,8 @@ pub struct FakeCluster {
     aws: Arc<Aws>,
     inner: Mutex<Inner>,
     changes: watch::Sender<u64>,
+    /// The account's graph as it was lately.
+    graph: watch::Sender<Arc<Value>>,
 }
 
 #[derive(Default)]
@@ -41,15 +46,48 @@ struct Inner {
     services: BTreeMap<String, Value>,
     /// How many load balancers the controller has removed.
     removed: u64,
+    /// What was taken out of somebody's hands.
+    taken: Vec<String>,
 }
+
+/// How long a pod takes from its scheduling to its claim.
+const POD_STARTS_IN: Duration = Duration::from_millis(300);
+/// Pause between two looks at the account's graph, which cost something.
+const PAUSE: Duration = Duration::from_millis(40);
 
 impl FakeCluster {
     pub fn new(account: &Account) -> Arc<Self> {
-        Arc::new(Self {
+        let cluster = Arc::new(Self {
             aws: account.aws.clone(),
             inner: Mutex::default(),
             changes: watch::channel(0).0,
-        })
+            graph: watch::channel(Arc::new(account.graph())).0,
+        });
+        let weak = Arc::downgrade(&cluster);
+        tokio::spawn(async move {
+            while let Some(cluster) = weak.upgrade() {
+                cluster.graph.send_replace(Arc::new(cluster.aws.inspect()));
+                drop(cluster);
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        cluster
+    }
+
+    /// The account's graph as it was lately.
+    pub fn graph(&self) -> Arc<Value> {
+        self.graph.borrow().clone()
+    }
+
+    /// Returns when the graph was looked at anew.
+    async fn next_look(&self) {
+        let _ = self.graph.subscribe().changed().await;
+    }
+
+    fn has(&self, kind: &str, id: &str) -> bool {
+        all(&self.graph(), "ec2", kind)
+            .iter()
+            .any(|(one, _)| *one == id)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -61,15 +99,28 @@ impl FakeCluster {
         Err(PortError::new(PortErrorKind::Unreachable, "TST001", cause))
     }
 
-    /// The cluster behind the door, while its API server answers.
-    fn view(&self) -> Result<pipectl_sandbox::aws::ClusterView, PortError> {
+    /// The cluster behind the door, while its API server answers: without the key of its Secrets it does not.
+    fn view(&self) -> Result<ClusterView, PortError> {
         let Some(door) = self.lock().door.clone() else {
             return Self::unreachable();
         };
         let mut clusters = self.aws.clusters().into_iter();
         clusters
             .find(|cluster| door.arn.ends_with(&format!(":cluster/{}", cluster.name)))
+            .filter(|cluster| !self.has_lost_its_key(&cluster.name))
             .map_or_else(Self::unreachable, Ok)
+    }
+
+    fn has_lost_its_key(&self, cluster: &str) -> bool {
+        let graph = self.graph();
+        let clusters = all(&graph, "eks", "clusters");
+        let of_it = clusters.iter().find(|(name, _)| *name == cluster);
+        let Some(key) = of_it.and_then(|(_, one)| one["encryption"].as_str()) else {
+            return false;
+        };
+        let keys = all(&graph, "kms", "keys");
+        let mut dying = keys.iter().filter(|(_, one)| !one["deletion"].is_null());
+        dying.any(|(id, _)| key.ends_with(id))
     }
 
     fn nodes(&self) -> Result<Vec<Arc<Value>>, PortError> {
@@ -89,13 +140,25 @@ impl FakeCluster {
             .is_ok_and(|view| view.nodes.iter().any(|node| node.ready && !node.leaving))
     }
 
+    /// Whether a controller can work: a pod like any other, on a node, with an identity and a way to AWS.
+    fn works(&self, hand: &Hand) -> bool {
+        let graph = self.graph();
+        self.has_nodes() && hand.has_way_out(&graph) && hand.has_identities(&graph)
+    }
+
     /// How many load balancers the controller has removed.
     pub fn removed_balancers(&self) -> u64 {
         self.lock().removed
     }
 
+    /// What was taken out of the hands of what runs in the cluster.
+    pub fn taken(&self) -> Vec<String> {
+        self.lock().taken.clone()
+    }
+
     /// A service with a load balancer of the controller's, which serves it until it is asked to go.
-    pub async fn expose(self: &Arc<Self>, hand: &crate::account::Hand, name: &str) {
+    /// It takes so long to take one away, and cannot once it was hindered.
+    pub async fn expose(self: &Arc<Self>, hand: &Hand, name: &str, works_for: Duration) {
         let balancer = hand.balancer_of(&self.view().unwrap().name, name).await;
         let service = json!({
             "apiVersion": "v1", "kind": "Service",
@@ -105,39 +168,86 @@ impl FakeCluster {
         self.lock().services.insert(name.to_owned(), service);
         let (cluster, hand, name) = (self.clone(), hand.clone(), name.to_owned());
         tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(Duration::from_millis(3)).await;
-                let asked = cluster
-                    .lock()
-                    .services
+            let asked = || {
+                let services = &cluster.lock().services;
+                services
                     .get(&name)
-                    .is_none_or(|service| !service["metadata"]["deletionTimestamp"].is_null());
-                // The controller is a pod like any other: it needs a node, and a way to AWS.
-                if asked && cluster.has_nodes() && hand.has_way_out() {
-                    break;
-                }
+                    .is_none_or(|service| !service["metadata"]["deletionTimestamp"].is_null())
+            };
+            while !asked() {
+                cluster.next_look().await;
             }
-            hand.remove_balancer(&balancer).await;
+            let done = tokio::time::Instant::now() + works_for;
+            while tokio::time::Instant::now() < done {
+                if !cluster.works(&hand) {
+                    let words = "the controller's nodes, their way out or their identities";
+                    cluster.lock().taken.push(words.to_owned());
+                    return;
+                }
+                cluster.next_look().await;
+            }
+            if !hand.remove_balancer(&balancer).await {
+                return;
+            }
             let mut inner = cluster.lock();
             inner.removed += 1;
             inner.services.remove(&name);
         });
     }
 
-    /// A claim's volume, attached to a node where the pod runs.
-    pub async fn claim(&self, hand: &crate::account::Hand, id: &str) {
-        let view = self.view().unwrap();
-        let node = view.nodes.first().unwrap();
-        let volume = ClaimVolume {
-            id: id.to_owned(),
-            name: format!("pvc-{id}"),
-            parameters: BTreeMap::from([("type".to_owned(), "gp3".to_owned())]),
-            zone: node.zone.clone(),
-            size_gib: 20,
-            tags: BTreeMap::new(),
+    /// A claim with its volume. While there are nodes it gets another one should that go.
+    pub fn claim(self: &Arc<Self>, name: &str) {
+        let (cluster, name) = (self.clone(), name.to_owned());
+        let claim = move |attempt: u32| {
+            let view = cluster.view().ok()?;
+            let node = view.nodes.iter().find(|node| node.ready && !node.leaving)?;
+            let volume = ClaimVolume {
+                id: format!("vol-{attempt:08x}0c1a13000"),
+                name: name.clone(),
+                zone: node.zone.clone(),
+                size_gib: 20,
+                parameters: BTreeMap::from([("type".to_owned(), "gp3".to_owned())]),
+                tags: BTreeMap::new(),
+            };
+            let id = volume.id.clone();
+            cluster.aws.claim_volume(&view.id, volume);
+            Some(id)
         };
-        self.aws.claim_volume(&view.id, volume);
-        hand.attach(id, &node.instance).await;
+        let mut id = claim(1).unwrap();
+        let cluster = self.clone();
+        tokio::spawn(async move {
+            cluster.next_look().await;
+            for attempt in 2.. {
+                while cluster.has("volumes", &id) {
+                    cluster.next_look().await;
+                }
+                tokio::time::sleep(POD_STARTS_IN).await;
+                match claim(attempt) {
+                    Some(next) => id = next,
+                    None => return,
+                }
+                cluster.next_look().await;
+                cluster.next_look().await;
+            }
+        });
+    }
+
+    /// The network plugin has an interface ready for the next pod, and needs it as long as there are nodes.
+    pub async fn plug(self: &Arc<Self>, hand: &Hand) {
+        let interface = hand.interface_of(&self.view().unwrap().name).await;
+        let cluster = self.clone();
+        tokio::spawn(async move {
+            cluster.next_look().await;
+            cluster.next_look().await;
+            while cluster.has_nodes() {
+                if !cluster.has("interfaces", &interface) {
+                    let words = format!("the plugin's interface {interface}");
+                    cluster.lock().taken.push(words);
+                    return;
+                }
+                cluster.next_look().await;
+            }
+        });
     }
 }
 

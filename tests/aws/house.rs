@@ -83,6 +83,28 @@ impl Seen {
             .collect()
     }
 
+    /// What steps were waiting for when the run ended.
+    pub fn waits(&self) -> Vec<String> {
+        let mut waits = BTreeMap::new();
+        for event in &self.events {
+            match &event.kind {
+                EventKind::StepWaits {
+                    step, waiting_for, ..
+                } => {
+                    waits.insert(step.clone(), waiting_for.clone());
+                }
+                EventKind::StepReady { step, .. } | EventKind::RemovalGone { step, .. } => {
+                    waits.remove(step);
+                }
+                _ => {}
+            }
+        }
+        let waits = waits.into_iter();
+        waits
+            .map(|(step, words)| format!("{step} waits: {words}"))
+            .collect()
+    }
+
     /// Holds that the run went well.
     #[track_caller]
     pub fn well(self) -> Self {
@@ -298,8 +320,8 @@ impl Work {
 }
 
 impl House {
-    /// Enters the cluster, as `up` does.
-    pub async fn enter(&self) {
+    /// Enters the cluster, as `up` does; answers its name.
+    pub async fn enter(&self) -> String {
         let ports = self.account.ports(&self.cluster).await;
         let cloud = ports.cloud.unwrap();
         let name = format!("pipectl-{}", self.environment.name);
@@ -312,5 +334,19 @@ impl House {
             ca: found.ca.unwrap(),
         };
         cloud.entrance.enter(&door).await.unwrap();
+        name
     }
+}
+
+/// Of a matrix those that the fast subset runs: one in so many, each time the same; all with `PIPECTL_AWS_MATRIX=all`.
+/// `PIPECTL_AWS_ONLY` keeps those whose words contain its value.
+pub fn chosen<T: std::fmt::Debug>(matrix: Vec<T>, one_in: usize) -> Vec<T> {
+    let whole = std::env::var_os("PIPECTL_AWS_MATRIX").is_some_and(|value| value == "all");
+    let only = std::env::var("PIPECTL_AWS_ONLY").unwrap_or_default();
+    let numbered = matrix.into_iter().enumerate();
+    numbered
+        .filter(|(number, _)| whole || number % one_in == 0)
+        .map(|(_, point)| point)
+        .filter(|point| format!("{point:?}").contains(&only))
+        .collect()
 }
