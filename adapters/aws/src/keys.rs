@@ -18,7 +18,7 @@ use pipectl_stages::{
 };
 
 use crate::{
-    call::{QuotasAreNotThrottling, absent, deletion},
+    call::{NeverTwice, QuotasAreNotThrottling, absent, deletion},
     client::Aws,
     codes, convert,
     errors::{error, translate, unclear},
@@ -91,8 +91,10 @@ impl KeyApi for Aws {
     }
 
     async fn create(&self, description: &str, tags: &Tags) -> Result<Key, PortError> {
-        let config =
-            Builder::new().retry_classifier(QuotasAreNotThrottling::<CreateKeyError>::new());
+        // There is no client token: a key of which nobody knows would wait a week for its deletion.
+        let config = Builder::new()
+            .retry_classifier(QuotasAreNotThrottling::<CreateKeyError>::new())
+            .retry_classifier(NeverTwice);
         let answer = self
             .kms()
             .create_key()

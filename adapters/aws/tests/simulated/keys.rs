@@ -1,8 +1,8 @@
 //! The port of KMS keys.
 
-use pipectl_sandbox::aws::AwsFaultEffect;
+use pipectl_sandbox::aws::{AwsFaultEffect, AwsFaultMoment};
 use pipectl_stages::{
-    error::PortErrorKind as Kind,
+    error::{PortErrorKind as Kind, Retry},
     ports::{
         cloud::Deletion,
         keys::{KeyApi, KeyState},
@@ -130,4 +130,36 @@ async fn a_closed_key_is_passed_over() {
     };
     fault(&account, "kms", "ListResourceTags", Some(1), effect);
     assert_eq!(keys.tagged(&mine).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_whose_creation_was_not_answered_is_not_made_twice() {
+    let account = Account::new().await;
+    let keys: &dyn KeyApi = &account.aws;
+    let (status, when) = (500, AwsFaultMoment::After);
+    for (number, (effect, meant)) in [
+        (AwsFaultEffect::Internal { status, when }, Kind::ServerError),
+        (AwsFaultEffect::Reset { when }, Kind::Unreachable),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let owned = tags(&[("step", &number.to_string())]);
+        fault(&account, "kms", "CreateKey", Some(1), effect);
+        let lost = keys.create("lost", &owned).await.unwrap_err();
+        assert_eq!((lost.kind, lost.kind.retry()), (meant, Retry::Soon));
+        // Whoever looks by tag before trying again finds it.
+        assert_eq!(keys.tagged(&owned).await.unwrap().len(), 1);
+    }
+    // Throttled, KMS did not act: the call is repeated.
+    fault(
+        &account,
+        "kms",
+        "CreateKey",
+        Some(2),
+        AwsFaultEffect::Throttle,
+    );
+    account.count_anew();
+    keys.create("throttled", &tags(&[])).await.unwrap();
+    assert_eq!(account.calls("CreateKey"), 3);
 }
