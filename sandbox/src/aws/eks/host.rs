@@ -331,7 +331,8 @@ fn unpadded(text: &str) -> Option<Vec<u8>> {
             out.push(u8::try_from((bits >> held) & 0xff).ok()?);
         }
     }
-    Some(out)
+    // A last character alone says nothing whole.
+    (held != 6).then_some(out)
 }
 
 /// Who a caller is in a cluster.
@@ -363,5 +364,6 @@ mod tests {
         assert_eq!(unpadded("_-8").unwrap(), [0xff, 0xef]);
         assert_eq!(unpadded("/+8=").unwrap(), [0xff, 0xef]);
         assert!(unpadded("a b").is_none());
+        assert!(unpadded("cGlwZ").is_none());
     }
 }
