@@ -340,8 +340,14 @@ impl Hand {
 
     /// An interface of the network plugin's that is attached to nothing yet.
     pub async fn interface_of(&self, cluster: &str) -> String {
+        self.interface_with("cluster.k8s.amazonaws.com/name", cluster)
+            .await
+    }
+
+    /// An interface in a private subnet, with this tag.
+    pub async fn interface_with(&self, key: &str, value: &str) -> String {
         let kind = aws_sdk_ec2::types::ResourceType::NetworkInterface;
-        let tags = Self::tagged(kind, "cluster.k8s.amazonaws.com/name", cluster);
+        let tags = Self::tagged(kind, key, value);
         let made = self
             .ec2
             .create_network_interface()

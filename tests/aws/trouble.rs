@@ -1,1 +1,361 @@
-//! To come.
+//! Bad input and trouble: found before the first effect where it can be, a clear error where it cannot, and no wait for what cannot
+//! come any more.
+
+use std::{sync::Arc, time::Duration};
+
+use pipectl_config::Loaded;
+use pipectl_sandbox::aws::{AwsFaultEffect, AwsFaultRule};
+use pipectl_stages::StepError;
+
+use crate::{
+    account::Account,
+    cluster::FakeCluster,
+    graph::{all, standing},
+    house::{House, Seen, pipeline},
+    lifecycle::{is_empty, is_whole},
+};
+
+async fn street() -> (Arc<Account>, House) {
+    let account = Arc::new(Account::new().await);
+    let house = House::new(account.clone(), "trouble").await;
+    (account, house)
+}
+
+fn error(service: &str, action: &str, code: &str) -> AwsFaultRule {
+    AwsFaultRule {
+        service: Some(service.to_owned()),
+        action: Some(action.to_owned()),
+        effect: AwsFaultEffect::Error {
+            code: code.to_owned(),
+            message: format!("{code} of a test"),
+            status: Some(403),
+        },
+        ..AwsFaultRule::default()
+    }
+}
+
+/// The error of a preflight that finds something before anything was made.
+async fn refused_at_first(settings: &[(&str, &str)], faults: Vec<AwsFaultRule>) -> StepError {
+    let (account, mut house) = street().await;
+    account.faults(faults);
+    let seen = house.up(&pipeline(settings)).await;
+    assert_eq!(account.changes(), [], "{:#?}", seen.failures());
+    assert!(standing(&account.graph()).is_empty());
+    seen.error_of("account/preflight")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_are_none_any_more_end_it_before_the_first_effect() {
+    let expired = AwsFaultRule {
+        effect: AwsFaultEffect::ExpireCredentials,
+        ..AwsFaultRule::default()
+    };
+    let error = refused_at_first(&[], vec![expired]).await;
+    assert!(error.code.starts_with("AWS"), "{error}");
+    assert!(error.hint.is_some(), "{error}");
+    assert!(error.cause.contains("Expired"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_account_or_region_than_the_files_is_refused() {
+    let other = "{eks: {region: us-west-2, account: \"999988887777\"}}";
+    let error = refused_at_first(&[("spec.provider", other)], Vec::new()).await;
+    assert_eq!(error.code, "ACC001", "{error}");
+    let elsewhere = "{eks: {region: eu-west-1}}";
+    let error = refused_at_first(&[("spec.provider", elsewhere)], Vec::new()).await;
+    assert_eq!(error.code, "ACC002", "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_region_does_not_offer_is_refused() {
+    let zone = [("spec.network.zones", "[us-west-2a, us-west-2z]")];
+    let error = refused_at_first(&zone, Vec::new()).await;
+    assert_eq!(error.code, "ACC004", "{error}");
+    assert!(error.hint.unwrap().contains("us-west-2b"));
+    let kind = [(
+        "spec.nodeGroups",
+        "[{name: default, instanceTypes: [m99.huge]}]",
+    )];
+    let error = refused_at_first(&kind, Vec::new()).await;
+    assert_eq!(error.code, "ACC005", "{error}");
+    let arm = [(
+        "spec.nodeGroups",
+        "[{name: default, instanceTypes: [m6g.large]}]",
+    )];
+    let error = refused_at_first(&arm, Vec::new()).await;
+    assert_eq!(error.code, "ACC006", "{error}");
+    let version = [("spec.cluster.kubernetesVersion", "1.99")];
+    let error = refused_at_first(&version, Vec::new()).await;
+    assert_eq!(error.code, "ACC007", "{error}");
+    let addon = [(
+        "spec.addons",
+        "[{name: coredns, version: v0.0.1-eksbuild.1}]",
+    )];
+    let error = refused_at_first(&addon, Vec::new()).await;
+    assert_eq!(error.code, "ADD001", "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_is_reached_is_found_before_the_first_effect() {
+    let (account, mut house) = street().await;
+    let hand = account.hand();
+    for _ in 0..5 {
+        hand.ec2.allocate_address().send().await.unwrap();
+    }
+    account.aws.reset_counters();
+    let seen = house.up(&pipeline(&[])).await;
+    let error = seen.error_of("account/preflight");
+    assert_eq!(error.code, "ACC008", "{error}");
+    assert!(error.cause.contains("Elastic IP"), "{error}");
+    assert_eq!(account.changes(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_of_that_name_that_is_somebody_elses_is_not_touched() {
+    let (account, mut owner) = street().await;
+    let name = [("spec.cluster.name", "shared-name")];
+    owner.up(&pipeline(&name)).await.well();
+    let mut other = House::new(account.clone(), "other").await;
+    account.aws.reset_counters();
+    let seen = other.up(&pipeline(&name)).await;
+    assert_eq!(seen.error_of("account/preflight").code, "ACC009");
+    assert_eq!(account.changes(), []);
+    is_whole(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_is_named_and_withholds_only_what_needs_it() {
+    let (account, mut house) = street().await;
+    account.faults(vec![error(
+        "ec2",
+        "CreateNatGateway",
+        "UnauthorizedOperation",
+    )]);
+    let seen = house.up(&pipeline(&[])).await;
+    let refused = seen.error_of("network/nat-gateway-1");
+    assert!(refused.cause.contains("UnauthorizedOperation"), "{refused}");
+    assert_eq!(refused.retry, pipectl_stages::Retry::AfterChange);
+    let graph = account.graph();
+    assert_eq!(
+        all(&graph, "eks", "clusters").len(),
+        1,
+        "the control plane stands"
+    );
+    account.faults(Vec::new());
+    house.up(&pipeline(&[])).await.well();
+    is_whole(&account);
+    house.down().await.well();
+    is_empty(&account);
+}
+
+/// Brings it up with something that cannot succeed; holds that it ends long before its bounds.
+async fn ends_early(loaded: &Loaded, faults: Vec<AwsFaultRule>) -> (Arc<Account>, House, Seen) {
+    let (account, mut house) = street().await;
+    account.faults(faults);
+    let seen = tokio::time::timeout(Duration::from_secs(60), house.up(loaded)).await;
+    (account, house, seen.expect("an early end"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shortage_of_capacity_ends_early_and_the_next_run_goes_on() {
+    let shortage = AwsFaultRule {
+        instance_type: Some("m6i.large".to_owned()),
+        effect: AwsFaultEffect::Capacity,
+        ..AwsFaultRule::default()
+    };
+    let (account, mut house, seen) = ends_early(&pipeline(&[]), vec![shortage]).await;
+    let error = seen.error_of("nodes/group-default");
+    assert_eq!(error.code, "NOD001", "{error}");
+    assert!(
+        error.cause.contains("InsufficientInstanceCapacity"),
+        "{error}"
+    );
+    assert!(error.hint.unwrap().contains("instance types"));
+    account.faults(Vec::new());
+    house.up(&pipeline(&[])).await.well();
+    house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_larger_group_that_finds_no_capacity_ends_early_too() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    account.faults(vec![AwsFaultRule {
+        effect: AwsFaultEffect::Capacity,
+        ..AwsFaultRule::default()
+    }]);
+    let larger = pipeline(&[("spec.nodeGroups", "[{name: default, size: 4}]")]);
+    let seen = tokio::time::timeout(Duration::from_secs(60), house.up(&larger)).await;
+    let error = seen.expect("an early end").error_of("nodes/group-default");
+    assert_eq!(error.code, "NOD003", "{error}");
+    assert!(error.cause.contains("AsgInstanceLaunchFailures"), "{error}");
+    assert!(error.hint.unwrap().contains("instance types"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_add_on_that_eks_refuses_is_named_and_comes_with_the_next_run() {
+    let (account, mut house) = street().await;
+    let refused = error("eks", "CreateAddon", "InvalidParameterException");
+    account.faults(vec![AwsFaultRule {
+        skip: 1,
+        count: Some(1),
+        ..refused
+    }]);
+    let seen = house.up(&pipeline(&[])).await;
+    let failures = seen.end.report.failures.iter();
+    let own: Vec<&str> = failures
+        .filter(|failure| failure.error.cause.contains("InvalidParameterException"))
+        .map(|failure| failure.step.as_str())
+        .collect();
+    assert_eq!(own.len(), 1, "{:#?}", seen.failures());
+    assert!(own[0].starts_with("addons/"), "{own:?}");
+    account.faults(Vec::new());
+    house.up(&pipeline(&[])).await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttling_and_failures_of_aws_are_borne() {
+    let (account, mut house) = street().await;
+    let now_and_then = |effect: AwsFaultEffect, seed: u64| AwsFaultRule {
+        percent: Some(12),
+        seed,
+        effect,
+        ..AwsFaultRule::default()
+    };
+    account.faults(vec![
+        now_and_then(AwsFaultEffect::Throttle, 1),
+        now_and_then(
+            AwsFaultEffect::Internal {
+                status: 503,
+                when: pipectl_sandbox::aws::AwsFaultMoment::After,
+            },
+            2,
+        ),
+        now_and_then(AwsFaultEffect::Stale { seconds: 20 }, 3),
+    ]);
+    house.up(&pipeline(&[])).await.well();
+    account.faults(Vec::new());
+    // What was made twice, because an answer was lost, goes with the next run.
+    house.up(&pipeline(&[])).await.well();
+    is_whole(&account);
+    house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vpc_that_was_brought_is_used_and_never_changed() {
+    use pipectl_stages::ports::network::{Arrangement, NewPiece, PieceSpec};
+    let (account, mut house) = street().await;
+    let cluster = FakeCluster::new(&account);
+    let cloud = account.ports(&cluster).await.cloud.unwrap();
+    let make = |spec: PieceSpec, token: &str| {
+        let new = NewPiece {
+            spec,
+            tags: [("Name".to_owned(), "theirs".to_owned())].into(),
+            token: token.to_owned(),
+        };
+        let network = cloud.network.clone();
+        async move { network.create(&new).await.unwrap().id }
+    };
+    let vpc = make(
+        PieceSpec::Vpc {
+            cidr: "10.7.0.0/16".to_owned(),
+        },
+        "v",
+    )
+    .await;
+    let names = Arrangement::Dns {
+        vpc: vpc.clone(),
+        support: true,
+        hostnames: true,
+    };
+    cloud.network.arrange(&names).await.unwrap();
+    let gateway = make(PieceSpec::InternetGateway, "g").await;
+    let attached = Arrangement::Attached {
+        gateway: gateway.clone(),
+        vpc: vpc.clone(),
+    };
+    cloud.network.arrange(&attached).await.unwrap();
+    let table = make(PieceSpec::RouteTable { vpc: vpc.clone() }, "t").await;
+    let routed = Arrangement::Routed {
+        table: table.clone(),
+        destination: "0.0.0.0/0".to_owned(),
+        target: pipectl_stages::ports::network::RouteTarget::InternetGateway(gateway),
+    };
+    cloud.network.arrange(&routed).await.unwrap();
+    let mut subnets = Vec::new();
+    for (number, zone) in ["us-west-2a", "us-west-2b"].into_iter().enumerate() {
+        let spec = PieceSpec::Subnet {
+            vpc: vpc.clone(),
+            zone: zone.to_owned(),
+            cidr: format!("10.7.{number}.0/24"),
+        };
+        let subnet = make(spec, zone).await;
+        for arrangement in [
+            Arrangement::Associated {
+                table: table.clone(),
+                subnet: subnet.clone(),
+            },
+            Arrangement::PublicAddresses {
+                subnet: subnet.clone(),
+                on: true,
+            },
+        ] {
+            cloud.network.arrange(&arrangement).await.unwrap();
+        }
+        subnets.push(subnet);
+    }
+    let spec = PieceSpec::Subnet {
+        vpc: vpc.clone(),
+        zone: "us-west-2a".to_owned(),
+        cidr: "10.7.9.0/24".to_owned(),
+    };
+    let third = make(spec, "third").await;
+    let one = format!("{{id: {vpc}, privateSubnets: [{}, {third}]}}", subnets[0]);
+    let seen = house
+        .up(&pipeline(&[("spec.network.existingVpc", &one)]))
+        .await;
+    assert_eq!(seen.error_of("account/preflight").code, "NET005");
+
+    let before = standing(&account.graph());
+    let whole = format!("{{id: {vpc}, privateSubnets: [{}]}}", subnets.join(", "));
+    let loaded = pipeline(&[("spec.network.existingVpc", &whole)]);
+    house.up(&loaded).await.well();
+    account.aws.reset_counters();
+    house.up(&loaded).await.well();
+    assert_eq!(account.changes(), []);
+    house.forget();
+    house.down().await.well();
+    assert_eq!(standing(&account.graph()), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_put_into_the_vpc_is_named_and_stays_and_so_does_the_record() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    let hand = account.hand();
+    let theirs = hand.interface_with("owner", "somebody else").await;
+    let seen = house.down().await;
+    assert!(!seen.succeeded());
+    let failures = seen.failures().join("\n");
+    assert!(failures.contains(&theirs), "{failures}");
+    let graph = account.graph();
+    assert_eq!(
+        all(&graph, "ssm", "parameters").len(),
+        1,
+        "the record stays"
+    );
+    assert!(
+        all(&graph, "ec2", "interfaces")
+            .iter()
+            .any(|(id, _)| *id == theirs)
+    );
+    let delete = hand
+        .ec2
+        .delete_network_interface()
+        .network_interface_id(&theirs);
+    delete.send().await.unwrap();
+    house.down().await.well();
+    is_empty(&account);
+}

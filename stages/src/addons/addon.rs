@@ -7,7 +7,7 @@ use pipectl_config::{Addon as Config, AddonName, Loaded};
 use serde_json::{Value, json};
 
 use crate::{
-    cloud::{Look, Pace, Resource, cloud, cut_off, known, names, tags},
+    cloud::{Look, Pace, Resource, cloud, cut_off, given_up, known, names, tags},
     cluster,
     context::StepContext,
     error::{PortError, PortErrorKind, Retry, StepError},
@@ -279,14 +279,10 @@ impl Resource for AddonResource {
                     tokio::time::sleep(self.pace.poll(super::POLL)).await;
                 }
                 Some(UpdateProgress::Failed(issues)) => {
-                    return Err(StepError::new(
-                        "ADD002",
-                        "change",
-                        &what,
-                        "EKS gave the change up",
-                    )
-                    .with_evidence(issues.iter().map(ToString::to_string).collect())
-                    .with_hint("mend what it names, then run pipectl up again"));
+                    let cause = given_up("the change", issues.first());
+                    return Err(StepError::new("ADD002", "change", &what, cause)
+                        .with_evidence(issues.iter().map(ToString::to_string).collect())
+                        .with_hint("mend what it names, then run pipectl up again"));
                 }
                 Some(UpdateProgress::Successful) | None => break,
             }

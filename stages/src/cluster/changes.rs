@@ -4,7 +4,7 @@ use pipectl_config::KubernetesVersion;
 
 use super::{control_plane::ControlPlane, steps};
 use crate::{
-    cloud::{cloud, cut_off, known, names},
+    cloud::{cloud, cut_off, given_up, known, names},
     context::StepContext,
     error::{PortErrorKind, Retry, StepError},
     ports::{
@@ -140,7 +140,8 @@ pub(super) async fn carry_out(
                 Some(UpdateProgress::InProgress) => tokio::time::sleep(plane.pause()).await,
                 Some(UpdateProgress::Failed(issues)) => {
                     let evidence = issues.iter().map(ToString::to_string).collect();
-                    let cause = format!("EKS gave up changing its {field} to {to_be}");
+                    let what_it_did = format!("changing its {field} to {to_be}");
+                    let cause = given_up(&what_it_did, issues.first());
                     return Err(StepError::new("EKS007", "change", &what, cause)
                         .with_evidence(evidence)
                         .with_hint("mend what it names, then run pipectl up again"));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::joining::Joining;
 use crate::{
-    cloud::{Look, Pace, Resource, cloud, cut_off, known, names, role, tags},
+    cloud::{Look, Pace, Resource, cloud, cut_off, given_up, known, names, role, tags},
     cluster,
     context::StepContext,
     error::{PortError, PortErrorKind, Retry, StepError},
@@ -222,14 +222,11 @@ impl GroupResource {
                     tokio::time::sleep(self.pace.poll(super::POLL)).await;
                 }
                 Some(UpdateProgress::Failed(issues)) => {
-                    return Err(StepError::new(
-                        "NOD003",
-                        "change",
-                        &what,
-                        "EKS gave the change up",
-                    )
-                    .with_evidence(issues.iter().map(ToString::to_string).collect())
-                    .with_hint("mend what it names, then run pipectl up again"));
+                    let first = issues.first();
+                    let cause = given_up("the change", first);
+                    return Err(StepError::new("NOD003", "change", &what, cause)
+                        .with_evidence(issues.iter().map(ToString::to_string).collect())
+                        .with_hint(hint(first.map(|issue| issue.code.as_str()))));
                 }
                 Some(UpdateProgress::Successful) | None => return Ok(()),
             }
