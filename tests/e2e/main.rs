@@ -4,9 +4,10 @@
 //! counted at the sandbox's endpoint, and an administrator's own look at the cluster. Nothing here depends on the form
 //! of what is printed for people.
 //!
-//! `PIPECTL_E2E_SANDBOXES` says how many sandboxes may run at once (3), `PIPECTL_E2E_KEEP` keeps the tests' homes.
+//! `PIPECTL_E2E_SANDBOXES` says how many control planes may run at once (3), `PIPECTL_E2E_KEEP` keeps the tests' homes.
 
 mod ambient;
+mod aws;
 mod bad_input;
 mod broken;
 mod faults;

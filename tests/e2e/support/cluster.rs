@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use kube::{
     Client, Config, Discovery,
     api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig},
     core::ApiResource,
     discovery::verbs,
 };
@@ -36,6 +36,8 @@ impl Kind {
     pub const POD: Self = Self("", "v1", "Pod", "pods");
     /// Deployments.
     pub const DEPLOYMENT: Self = Self("apps", "v1", "Deployment", "deployments");
+    /// Nodes.
+    pub const NODE: Self = Self("", "v1", "Node", "nodes");
     /// Definitions of kinds.
     pub const DEFINITION: Self = Self(
         "apiextensions.k8s.io",
@@ -69,18 +71,44 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// As a kubeconfig says.
     pub fn open(kubeconfig: &Path) -> Self {
+        Self::by(Kubeconfig::read_from(kubeconfig).expect("a kubeconfig"))
+    }
+
+    /// With this token instead of whatever a kubeconfig says about who is asking.
+    pub fn with_token(kubeconfig: &Path, token: &str) -> Self {
+        let mut config = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+        for user in &mut config.auth_infos {
+            user.auth_info = Some(AuthInfo {
+                token: Some(token.to_owned().into()),
+                ..AuthInfo::default()
+            });
+        }
+        Self::by(config)
+    }
+
+    fn by(config: Kubeconfig) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         let client = runtime.block_on(async {
-            let config = Kubeconfig::read_from(kubeconfig).expect("the sandbox's kubeconfig");
             let config =
                 Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
             Client::try_from(config.expect("a usable kubeconfig")).expect("a client")
         });
         Self { runtime, client }
+    }
+
+    /// Whether the API server knows who is asking.
+    pub fn lets_in(&self) -> bool {
+        let look = self.api(Kind::NAMESPACE, "");
+        match self.runtime.block_on(look.list(&ListParams::default())) {
+            Ok(_) => true,
+            Err(kube::Error::Api(status)) if status.code == 401 => false,
+            Err(error) => panic!("neither let in nor refused: {error}"),
+        }
     }
 
     fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {

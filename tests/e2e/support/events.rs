@@ -56,6 +56,18 @@ impl Events {
         self.of("run_finished").last()?["outcome"].as_str()
     }
 
+    /// What is left by the inventory's last word, apart from what AWS deletes on a day that is fixed.
+    #[track_caller]
+    pub fn left(&self) -> Vec<Value> {
+        let absence = self.absence();
+        let remaining = absence["remaining"].as_array();
+        let remaining = remaining.unwrap_or_else(|| panic!("no inventory: {absence:#}"));
+        let left = remaining
+            .iter()
+            .filter(|item| item["fate"]["scheduled"].is_null());
+        left.cloned().collect()
+    }
+
     /// The inventory's last word.
     pub fn absence(&self) -> Value {
         self.of("absence_checked")

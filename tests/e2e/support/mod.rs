@@ -1,5 +1,6 @@
 //! What every test stands on: a home of its own, bounded runs of the real binary, sandboxes that always end.
 
+mod aws;
 mod cluster;
 mod events;
 mod permits;
@@ -8,14 +9,17 @@ mod processes;
 mod programs;
 mod run;
 mod sandbox;
+mod stranger;
 mod world;
 
+pub use aws::{Account, small};
 pub use cluster::{Cluster, Kind};
 pub use events::Events;
 pub use pipelines::{TINY, tiny, tiny_named};
 pub use processes::processes_with;
 pub use run::{Outcome, Run, Running};
 pub use sandbox::Sandbox;
+pub use stranger::Stranger;
 pub use world::World;
 
 use std::time::{Duration, Instant};

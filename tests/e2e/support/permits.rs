@@ -1,4 +1,4 @@
-//! How many sandboxes may live at once in this test binary.
+//! How many sandboxes may live at once in this test binary; one on AWS counts for each cluster in it.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 

@@ -10,6 +10,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     time::{Duration, Instant},
@@ -49,7 +50,7 @@ impl<'w> Run<'w> {
             directory: world.directory().to_owned(),
             limit: LIMIT,
             input: None,
-            on_aws: false,
+            on_aws: world.on_aws.load(Ordering::Relaxed),
         }
     }
 

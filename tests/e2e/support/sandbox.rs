@@ -1,6 +1,6 @@
 //! A sandbox for a test: started by the real command, ended whatever happens, and then proved to be gone.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,6 +22,11 @@ impl<'w> Sandbox<'w> {
             name: name.to_owned(),
             _permit: permit,
         }
+    }
+
+    /// The home that it is of.
+    pub(super) fn world(&self) -> &World {
+        self.world
     }
 
     /// Starts it.
@@ -50,17 +55,23 @@ impl<'w> Sandbox<'w> {
     /// The value of a variable of `pipectl sandbox env`.
     #[track_caller]
     pub fn variable(&self, name: &str) -> String {
+        let value = self.variables().remove(name);
+        value.unwrap_or_else(|| panic!("`pipectl sandbox env` says nothing of {name}"))
+    }
+
+    /// All of them.
+    #[track_caller]
+    pub fn variables(&self) -> BTreeMap<String, String> {
         let printed = self
             .world
             .pipectl(&["sandbox", "env", "--name", &self.name])
             .exits(0);
-        let start = format!("export {name}='");
-        let line = printed
-            .stdout
-            .lines()
-            .find_map(|line| line.strip_prefix(&start)?.strip_suffix('\''));
-        line.unwrap_or_else(|| panic!("no {name}\n{}", printed.described()))
-            .to_owned()
+        let exports = printed.stdout.lines().filter_map(|line| {
+            let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+            let value = value.strip_prefix('\'')?.strip_suffix('\'')?;
+            Some((name.to_owned(), value.to_owned()))
+        });
+        exports.collect()
     }
 
     /// Its cluster, as its administrator sees it.

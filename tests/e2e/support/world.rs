@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,6 +16,8 @@ const PREFIX: &str = "pipectl-e2e.";
 /// A home of its own, with everything that a user has and no more.
 pub struct World {
     root: PathBuf,
+    /// Whether everything in it happens on the simulated AWS.
+    pub(super) on_aws: AtomicBool,
 }
 
 impl World {
@@ -29,7 +31,10 @@ impl World {
         for directory in ["home", "state", "config", "cache", "work", "bin"] {
             fs::create_dir_all(root.join(directory)).expect("a directory in the temporary one");
         }
-        Self { root }
+        Self {
+            root,
+            on_aws: AtomicBool::new(false),
+        }
     }
 
     /// The directory in which commands run.
@@ -94,7 +99,12 @@ impl World {
 
     /// Leave for a sandbox that the test starts itself; it is stopped all the same.
     pub fn reserve(&self, name: &str) -> Sandbox<'_> {
-        Sandbox::new(self, name, permits::take(1))
+        self.reserve_for(name, 1)
+    }
+
+    /// The same for one with so many control planes in it.
+    pub(super) fn reserve_for(&self, name: &str, planes: usize) -> Sandbox<'_> {
+        Sandbox::new(self, name, permits::take(planes))
     }
 
     /// Two sandboxes that run.

@@ -1,0 +1,86 @@
+//! Two environments and somebody else's things in one account and region.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Account, Stranger, World, small};
+
+#[test]
+fn two_environments_and_a_stranger_share_an_account() {
+    let world = World::new();
+    let sandbox = world.sandbox_on_aws("shared", 2);
+    let option = sandbox.option();
+    let stranger = Stranger::of(&sandbox);
+    let vpc = stranger.vpc();
+    stranger.subnet(&vpc, "us-west-2a", "10.0.0.0/24");
+    stranger.group(&vpc, "pipectl-left-control-plane");
+    stranger.role(
+        "/",
+        "pipectl-left-us-west-2-cluster-of-mine",
+        "AmazonEKSClusterPolicy",
+    );
+    let strangers = sandbox.account();
+
+    // Both at once, from nothing.
+    let names = ["left", "right"];
+    let files = names.map(|name| world.file(&format!("{name}.yaml"), &small(name)));
+    std::thread::scope(|scope| {
+        for file in &files {
+            let (world, option) = (&world, &option);
+            scope.spawn(move || world.events(&["up", file, option]).exits(0));
+        }
+    });
+    for name in names {
+        world.pipectl(&["status", name, "--check"]).exits(0);
+    }
+    let both = sandbox.account();
+    assert_eq!(both.counts().get("vpcs"), Some(&3));
+    assert_eq!(both.counts().get("clusters"), Some(&2));
+
+    // One goes, and nothing of the other moves. Its record is lost, too: the account tells everything.
+    let mut others = both.without(&of(&both, "left"));
+    others.0.extend(strangers.0.clone());
+    assert_eq!(others.counts().get("clusters"), Some(&1));
+    fs::remove_dir_all(world.environment("left")).expect("the record");
+    let down = ["down", "--env", "left", &option, "--yes"];
+    let down = world.events(&down).exits(0);
+    assert_eq!(down.events().left(), Vec::<Value>::new());
+    let absence = down.events().absence();
+    assert!(
+        absence["checked"].as_u64().is_some_and(|count| count > 25),
+        "{absence:#}"
+    );
+    sandbox.account().assert_only(&others);
+    world.pipectl(&["status", "right", "--check"]).exits(0);
+    sandbox.count_anew();
+    world.events(&["up", &files[1], &option]).exits(0);
+    assert_eq!(sandbox.aws_calls().changes(), [].into());
+
+    // Even without its record in the account, by tags alone.
+    fs::remove_dir_all(world.environment("right")).expect("the record");
+    stranger.forget_parameter("/pipectl/environments/right");
+    let down = ["down", "--env", "right", &option, "--yes"];
+    let down = world.events(&down).exits(0);
+    assert_eq!(down.events().left(), Vec::<Value>::new());
+    sandbox.account().assert_only(&strangers);
+    world.assert_nothing_recorded();
+}
+
+/// Words that mark what is an environment's: its name in tags and names, its VPC, its instances, and the profile of its nodes.
+fn of(account: &Account, name: &str) -> Vec<String> {
+    let mut words = vec![
+        format!("pipectl-{name}-us-west-2"),
+        format!("pipectl-{name}\""),
+        format!("\"{name}\""),
+        format!("alias/pipectl/{name}"),
+        format!("/aws/eks/pipectl-{name}/"),
+        format!("/pipectl/environments/{name}"),
+    ];
+    let own = |one: &Value| one.to_string().contains(&format!("\"{name}\""));
+    for kind in ["vpcs", "keys"] {
+        let found = account.all(kind).filter(|(_, one)| own(one));
+        words.extend(found.map(|(id, _)| id.to_owned()));
+    }
+    words
+}
