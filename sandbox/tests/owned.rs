@@ -50,6 +50,8 @@ async fn a_control_plane_sleeps_when_nobody_comes_and_wakes_for_clients_and_chan
     // A client wakes it, and finds what was there.
     account.client("failures.py", &["nodes"]).await;
     Account::until("it sleeps again", asleep).await;
+    account.client("failures.py", &["follow"]).await;
+    Account::until("it sleeps once more", asleep).await;
     // What changes wakes it, without a client.
     account.client("failures.py", &["shrink"]).await;
     account.client("failures.py", &["one_node"]).await;

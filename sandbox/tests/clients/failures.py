@@ -89,6 +89,35 @@ def nodes():
     until("two nodes are ready", lambda: ready() == 2)
 
 
+def follow():
+    """Labels and taints of a group reach the nodes that are there, and leave them; what others gave a node stays."""
+    cluster = Kubernetes("demo")
+    own = {"key": "mine", "value": "yes", "effect": "NoSchedule"}
+    for node in cluster.items("/api/v1/nodes"):
+        path = "/api/v1/nodes/" + node["metadata"]["name"]
+        taints = [{"op": "add", "path": "/spec/taints", "value": node["spec"].get("taints", []) + [own]}]
+        cluster.patch(path, "json", taints)
+        cluster.patch(path, "merge", {"metadata": {"labels": {"mine": "yes"}}})
+
+    def changed(labels, taints, kind, wanted):
+        eks.update_nodegroup_config(**names(), labels=labels, taints=taints)
+        until("active again", lambda: describe("workers")["status"] == "ACTIVE")
+
+        def is_so(node):
+            has = node["metadata"]["labels"]
+            found = {(taint["key"], taint.get("value")) for taint in node["spec"].get("taints", [])}
+            return has.get("kind") == kind and has["mine"] == "yes" and found == {("mine", "yes"), *wanted}
+
+        until(f"{kind}, {wanted}", lambda: all(map(is_so, cluster.items("/api/v1/nodes"))))
+
+    only = lambda value: {"key": "only", "value": value, "effect": "PREFER_NO_SCHEDULE"}
+    add = {"addOrUpdateLabels": {"kind": "a"}}
+    changed(add, {"addOrUpdateTaints": [only("kafka")]}, "a", {("only", "kafka")})
+    add = {"addOrUpdateLabels": {"kind": "b"}}
+    changed(add, {"addOrUpdateTaints": [only("spark")]}, "b", {("only", "spark")})
+    changed({"removeLabels": ["kind"]}, {"removeTaints": [only("spark")]}, None, set())
+
+
 def shrink():
     eks.update_nodegroup_config(**names(), scalingConfig={"desiredSize": 1})
     until("active again", lambda: describe("workers")["status"] == "ACTIVE")

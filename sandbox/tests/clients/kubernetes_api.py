@@ -33,8 +33,8 @@ class Kubernetes:
         authority = base64.b64decode(cluster["certificateAuthority"]["data"]).decode()
         self.context = ssl.create_default_context(cadata=authority)
 
-    def call(self, path, bearer, method="GET", body=None):
-        headers = {"Authorization": "Bearer " + bearer, "Content-Type": "application/json"}
+    def call(self, path, bearer, method="GET", body=None, kind="application/json"):
+        headers = {"Authorization": "Bearer " + bearer, "Content-Type": kind}
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(self.server + path, data, headers, method=method)
         try:
@@ -51,6 +51,10 @@ class Kubernetes:
     def make(self, path, body):
         status, reply = self.call(path, token(self.name), "POST", body)
         assert status == 201, reply
+
+    def patch(self, path, kind, body):
+        status, reply = self.call(path, token(self.name), "PATCH", body, f"application/{kind}-patch+json")
+        assert status == 200, reply
 
     def get(self, path):
         """An object; None when there is none."""
