@@ -82,7 +82,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         IN_USE,
         "something else still needs the resource",
-        "remove what uses it first; `pipectl diagnose` shows what holds it",
+        "remove what uses it first, then run the command again; `pipectl down` names what holds what is in its way",
     ),
     (
         UNSUPPORTED,

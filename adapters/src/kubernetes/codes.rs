@@ -88,7 +88,7 @@ pub const CODES: &[CodeRow] = &[
     (
         FIELD_CONFLICT,
         "another field manager holds a field that pipectl wants to set to another value",
-        "let only one of the two manage the field, or run again with --force to take the field over",
+        "let only one of the two manage the field: take it out of the pipeline file or manifest, or have the other manager let go of it",
     ),
     (
         CHANGED_MEANWHILE,
@@ -103,7 +103,7 @@ pub const CODES: &[CodeRow] = &[
     (
         TERMINATING,
         "the namespace or object is being deleted",
-        "wait until the deletion has finished; `pipectl diagnose` shows what holds it",
+        "wait until the deletion has finished; its finalizers and conditions (`kubectl get ... -o yaml`) say what holds it",
     ),
     (
         NOT_SERVED,
