@@ -133,6 +133,10 @@ impl Resource for AnchorResource {
         format!("recorded in the account since {}", live.created)
     }
 
+    fn works(&self, live: &Anchor) -> Option<String> {
+        Some(self.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         Ok(match Self::find(cx).await? {
             Some(anchor) if anchor.uid == cx.environment.uid => {

@@ -302,6 +302,10 @@ impl Resource for AddonResource {
         format!("{} {}", live.name, live.version)
     }
 
+    fn works(&self, live: &Addon) -> Option<String> {
+        (live.state == AddonState::Active).then(|| self.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         let Some(live) = self.find(cx).await? else {
             return Ok(Readiness::waiting("the add-on is not seen yet"));

@@ -135,6 +135,10 @@ impl Resource for EbsIdentity {
         format!("{NAMESPACE}/{SERVICE_ACCOUNT} has its role")
     }
 
+    fn works(&self, live: &PodIdentity) -> Option<String> {
+        Some(self.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         Ok(match Self::find(cx).await? {
             Some(live) => Readiness::Ready(self.summary(&live)),

@@ -107,6 +107,10 @@ impl<U: Unwanted> Resource for Obsolete<U> {
         Self::words(live)
     }
 
+    fn works(&self, live: &Vec<Remnant>) -> Option<String> {
+        live.is_empty().then(|| self.unwanted.gone())
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         let left = self.unwanted.remaining(cx).await?;
         Ok(match left.first() {

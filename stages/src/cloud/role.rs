@@ -231,6 +231,10 @@ impl Resource for RoleResource {
         }
     }
 
+    fn works(&self, live: &Role) -> Option<String> {
+        Some(self.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         let name = self.name(cx)?;
         let found = cloud(cx)?.identity.role(&name).await;

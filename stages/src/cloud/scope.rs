@@ -130,16 +130,24 @@ impl Vpcs {
 /// # Errors
 /// When EC2 or EKS cannot be read.
 pub async fn vpcs(cx: &StepContext) -> Result<Vpcs, StepError> {
+    let mut brought = BTreeSet::new();
+    if let Some(outputs) = cx.output_of(network_steps::vpc().as_str())
+        && let Some(id) = outputs["id"].as_str()
+    {
+        // What is recorded stands in its id: in a VPC that is gone there is nothing to be found.
+        let id = BTreeSet::from([id.to_owned()]);
+        return Ok(if outputs["brought"] == true {
+            Vpcs {
+                own: BTreeSet::new(),
+                brought: id,
+            }
+        } else {
+            Vpcs { own: id, brought }
+        });
+    }
     let own = own_pieces(cx, PieceKind::Vpc).await?;
     let own: BTreeSet<String> = own.into_iter().map(|vpc| vpc.id).collect();
-    let mut brought = BTreeSet::new();
-    let recorded = cx.output_of(network_steps::vpc().as_str());
-    if let Some(id) = recorded
-        .filter(|outputs| outputs["brought"] == true)
-        .and_then(|outputs| outputs["id"].as_str())
-    {
-        brought.insert(id.to_owned());
-    } else if own.is_empty() {
+    if own.is_empty() {
         // With the record lost: where the cluster stands, or stood, as its further security group says.
         brought.extend(own_cluster(cx).await?.map(|cluster| cluster.vpc));
         let groups = own_pieces(cx, PieceKind::SecurityGroup).await?;

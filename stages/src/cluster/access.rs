@@ -76,6 +76,10 @@ impl Resource for CallersEntry {
         format!("{} may enter", live.principal)
     }
 
+    fn works(&self, live: &Entry) -> Option<String> {
+        Some(self.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         Ok(match self.look(cx).await? {
             Look::There { live, .. } => Readiness::Ready(self.summary(&live)),

@@ -189,6 +189,11 @@ impl Resource for ControlPlane {
         format!("EKS {}", live.version)
     }
 
+    fn works(&self, live: &Cluster) -> Option<String> {
+        let entered = live.server.is_some() && live.ca.is_some();
+        (live.state == ClusterState::Active && entered).then(|| self.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         let Some(cluster) = self.find(cx).await? else {
             return Ok(Readiness::waiting("the cluster is not seen yet"));

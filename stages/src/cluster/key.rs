@@ -172,6 +172,11 @@ impl Resource for SecretsKey {
         format!("KMS key {}", live.id)
     }
 
+    fn works(&self, live: &Key) -> Option<String> {
+        // An observation without differences found the alias leading to it.
+        (live.state == KeyState::Enabled).then(|| self.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         Ok(match Self::aliased(cx).await? {
             Some(key) if key.state == KeyState::Enabled => {

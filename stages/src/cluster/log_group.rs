@@ -132,6 +132,10 @@ impl Resource for ControlPlaneLogs {
         format!("log group {}", live.name)
     }
 
+    fn works(&self, live: &LogGroup) -> Option<String> {
+        Some(self.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         Ok(match self.find(cx).await? {
             Some(group) => Readiness::Ready(format!("log group {}", group.name)),

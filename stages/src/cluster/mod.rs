@@ -36,7 +36,7 @@ use crate::{
 pub const STAGE: &str = "cluster";
 
 /// Seconds between two looks at a control plane.
-const POLL: u64 = 15;
+const POLL: u64 = 10;
 /// Seconds between two looks at what is there at once.
 const QUICK_POLL: u64 = 3;
 

@@ -108,6 +108,10 @@ impl Resource for Provider {
         format!("OIDC provider {}", live.issuer)
     }
 
+    fn works(&self, live: &OidcProvider) -> Option<String> {
+        Some(self.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         Ok(match self.look(cx).await? {
             Look::There { live, .. } => Readiness::Ready(self.summary(&live)),

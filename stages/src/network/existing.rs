@@ -151,6 +151,10 @@ impl Resource for Existing {
         format!("VPC {} {}, brought", live.cidr, live.id)
     }
 
+    fn works(&self, live: &Brought) -> Option<String> {
+        Some(self.summary(live))
+    }
+
     async fn readiness(&self, _: &StepContext) -> Result<Readiness, StepError> {
         Ok(Readiness::Ready(format!("VPC {}, brought", self.vpc.id)))
     }

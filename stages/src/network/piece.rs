@@ -357,6 +357,10 @@ impl<W: Wants> Resource for PieceResource<W> {
         self.wants.summary(live)
     }
 
+    fn works(&self, live: &Piece) -> Option<String> {
+        (live.state == PieceState::Available).then(|| self.wants.summary(live))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         let Some(id) = recorded_id(cx) else {
             return Ok(Readiness::waiting("it is not made yet"));

@@ -31,6 +31,9 @@ use crate::{
 /// How long a removal in this stage may take; the pipeline file that might say otherwise need not exist any more.
 const REMOVED_WITHIN: Duration = Duration::from_secs(1200);
 
+/// Seconds between two looks at what goes when it is asked to.
+const QUICK_POLL: u64 = 2;
+
 fn id(name: &str) -> StepId {
     StepId::new(STAGE, name)
 }
@@ -57,8 +60,11 @@ pub fn removals(pace: Pace) -> Vec<Arc<dyn Removal>> {
         row.timeouts.expected = pace.expected(expected);
         row
     };
-    let pieces =
-        |row: Row, kind: PieceKind| CloudRemoval::removal(row, pace.poll(POLL), Pieces { kind });
+    let pieces = |row: Row, kind: PieceKind| {
+        let lasting = matches!(kind, PieceKind::NatGateway | PieceKind::Endpoint);
+        let poll = if lasting { POLL } else { QUICK_POLL };
+        CloudRemoval::removal(row, pace.poll(poll), Pieces { kind })
+    };
     // Nodes need the way out until they are gone: a drained pod may still have to say good-bye.
     let nodes = || gone(instances());
     vec![
@@ -112,7 +118,7 @@ pub fn removals(pace: Pace) -> Vec<Arc<dyn Removal>> {
                 1,
                 vec![gone(interfaces())],
             ),
-            pace.poll(POLL),
+            pace.poll(QUICK_POLL),
             SecurityGroups,
         ),
         pieces(

@@ -21,7 +21,7 @@ use crate::{
 pub const STAGE: &str = "nodes";
 
 /// Seconds between two looks at a node group.
-const POLL: u64 = 15;
+const POLL: u64 = 10;
 
 /// The nodes' role.
 #[must_use]
