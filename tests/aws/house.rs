@@ -12,8 +12,7 @@ use pipectl_stages::{
     down_on_aws, up_on_aws,
 };
 use pipectl_state::{
-    Body, EnvironmentState, Invoker, Journal, Lease, LeaseOptions, MemoryStore, OpenMode,
-    PlanSummary, RunId,
+    Body, Invoker, Journal, Lease, LeaseOptions, MemoryStore, OpenMode, PlanSummary, RunId,
 };
 use tokio::sync::mpsc;
 
@@ -61,7 +60,6 @@ pub struct House {
 pub struct Seen {
     pub end: RunEnd,
     pub events: Vec<Event>,
-    pub took: Duration,
 }
 
 impl Seen {
@@ -202,10 +200,6 @@ impl House {
         self.store = MemoryStore::new();
     }
 
-    pub fn state(&self) -> EnvironmentState {
-        EnvironmentState::fold(&self.environment.name, &self.store.records()).unwrap()
-    }
-
     pub async fn run(&mut self, graph: Graph, verb: Verb, stop: Stop) -> Seen {
         self.fences += 1;
         let ports = self.account.ports(&self.cluster).await;
@@ -304,18 +298,12 @@ impl Work {
             stop,
         };
         let (events, mut said) = mpsc::unbounded_channel();
-        let began = std::time::Instant::now();
         let end = run(request, events).await;
-        let took = began.elapsed();
         let mut all = Vec::new();
         while let Ok(event) = said.try_recv() {
             all.push(event);
         }
-        Seen {
-            end,
-            events: all,
-            took,
-        }
+        Seen { end, events: all }
     }
 }
 

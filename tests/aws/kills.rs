@@ -143,7 +143,7 @@ async fn up_goes_on_after_a_kill_at_any_effect() {
     let points = chosen(points(&account), 9);
     assert!(points.len() > 4, "{points:?}");
     futures::stream::iter(points)
-        .map(async |point| up_killed_at(&point).await)
+        .map(|point| async move { up_killed_at(&point).await })
         .buffer_unordered(AT_ONCE)
         .collect::<()>()
         .await;
@@ -159,7 +159,7 @@ async fn down_goes_on_after_a_kill_at_any_effect() {
     let points = chosen(points(&account), 7);
     assert!(points.len() > 3, "{points:?}");
     futures::stream::iter(points)
-        .map(async |point| down_killed_at(&point).await)
+        .map(|point| async move { down_killed_at(&point).await })
         .buffer_unordered(AT_ONCE)
         .collect::<()>()
         .await;

@@ -230,16 +230,14 @@ async fn noticed(mutation: &Mutation, faults: Vec<AwsFaultRule>) -> Vec<String> 
         Mutation::None => None,
     };
     if let Some(wait) = waited_for {
-        // These begin early, and are noticed late.
-        let early = [
-            Wait::VolumeDeleted,
-            Wait::EndpointDeleted,
-            Wait::BalancerInterfacesGone,
-        ];
-        let real = if early.contains(&wait) {
-            SLOWED * 10
-        } else {
-            SLOWED
+        let real = match wait {
+            // These begin early, and are noticed late.
+            Wait::VolumeDeleted | Wait::EndpointDeleted | Wait::BalancerInterfacesGone => {
+                SLOWED * 10
+            }
+            // What waits for it in vain has to be through meanwhile, and the rest waits for it all the same.
+            Wait::ClusterDeleted => SLOWED * 3,
+            _ => SLOWED,
         };
         latencies.insert(wait, real.mul_f64(crate::account::SCALE));
     }
@@ -400,7 +398,7 @@ async fn what_aws_says_not_yet_to_is_asked_again() {
 async fn every_edge_and_every_wait_of_the_way_down_is_needed() {
     let chosen = chosen(mutations().await, 4);
     let runs = futures::stream::iter(chosen)
-        .map(async |mutation| {
+        .map(|mutation| async move {
             let faults = match &mutation {
                 Mutation::Wait(step) => not_yet(step.as_str()).into_iter().collect(),
                 Mutation::None | Mutation::Edge(..) => Vec::new(),
