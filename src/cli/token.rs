@@ -2,7 +2,6 @@
 
 use pipectl_stages::{Environment as Owner, cloud::names, cluster};
 use pipectl_state::EnvironmentState;
-use serde_json::json;
 
 use super::{
     args::{DataFormat, TokenArgs},
@@ -65,14 +64,7 @@ pub async fn run(args: &TokenArgs, output: Output) -> Result<Exit, Failure> {
         None => None,
     };
     let token = account::token(&region, sandbox, &cluster).await?;
-    // The form of `client.authentication.k8s.io/v1` (Kubernetes documentation, client-go credential plugins).
-    let credential = json!({
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "kind": "ExecCredential",
-        "spec": {},
-        "status": {"token": token.token, "expirationTimestamp": token.expires},
-    });
-    output.data(DataFormat::Json, &credential);
+    output.data(DataFormat::Json, &token.exec_credential());
     Ok(Exit::Ok)
 }
 

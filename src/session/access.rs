@@ -516,7 +516,8 @@ fn cache_directory() -> Result<PathBuf, Failure> {
 mod tests {
     #[test]
     fn a_call_that_was_sent_under_the_lease_has_ended_when_the_next_holder_begins() {
-        let attempt = pipectl_adapters::kubernetes::CallBounds::default().attempt;
-        assert!(attempt <= pipectl_state::LeaseOptions::default().margin);
+        let margin = pipectl_state::LeaseOptions::default().margin;
+        assert!(pipectl_adapters::kubernetes::CallBounds::default().attempt <= margin);
+        assert!(pipectl_aws::CallBounds::default().attempt <= margin);
     }
 }

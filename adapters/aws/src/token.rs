@@ -50,7 +50,8 @@ impl fmt::Debug for ClusterToken {
 }
 
 impl ClusterToken {
-    /// As a credential program answers it (`client.authentication.k8s.io/v1`); holds the token.
+    /// As a credential program answers it (`client.authentication.k8s.io/v1`: Kubernetes documentation, client-go credential
+    /// plugins); holds the token.
     #[must_use]
     pub fn exec_credential(&self) -> serde_json::Value {
         // Whole seconds: RFC 3339 as client-go and kube read it.
