@@ -2,19 +2,21 @@
 //!
 //!     cargo bench --bench pipectl                    # as it is shipped
 //!     cargo bench --bench pipectl --profile dev      # as `cargo run` builds it
-//!     cargo bench --bench pipectl -- engine program  # parts of it: engine, journal, program, sandbox
+//!     cargo bench --bench pipectl -- engine program  # parts of it: engine, journal, program, sandbox, aws
 //!
 //! | file | what |
 //! | --- | --- |
 //! | `engine.rs` | the engine over ten thousand steps, the fold, the append |
 //! | `program.rs` | the program itself: start-up |
 //! | `sandbox.rs` | the program against a sandbox: 250 objects, the streaming blueprint, its calls and memory |
+//! | `aws.rs` | the program against the simulated AWS: the streaming blueprint, its makespan, calls and memory |
 //! | `table.rs` | the table |
 #![expect(
     clippy::print_stdout,
     reason = "a table of measurements is what this program is for"
 )]
 
+mod aws;
 mod engine;
 mod program;
 mod sandbox;
@@ -57,6 +59,9 @@ fn main() -> Result<(), Problem> {
     }
     if wanted("sandbox") {
         sandbox::measure(&mut table, &runtime)?;
+    }
+    if wanted("aws") {
+        aws::measure(&mut table, &runtime)?;
     }
     Ok(())
 }

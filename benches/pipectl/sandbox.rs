@@ -201,7 +201,7 @@ impl Figures {
 }
 
 /// Calls by what they are, pipectl's own and Helm's.
-fn calls(table: &mut Table, what: &str, runs: &[Vec<Count>]) {
+pub fn calls(table: &mut Table, what: &str, runs: &[Vec<Count>]) {
     let sum = |wanted: &dyn Fn(&Count) -> bool| -> Vec<f64> {
         let sums = runs.iter().map(|counts| {
             counts

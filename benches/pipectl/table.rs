@@ -36,6 +36,11 @@ impl Table {
         self.row(figure, aim, numbers, 0);
     }
 
+    /// A row of ratios.
+    pub fn ratios(&mut self, figure: &str, aim: &str, ratios: Vec<f64>) {
+        self.row(figure, aim, ratios, 2);
+    }
+
     fn row(&mut self, figure: &str, aim: &str, mut values: Vec<f64>, digits: usize) {
         values.sort_by(f64::total_cmp);
         let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);

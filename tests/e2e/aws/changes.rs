@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{Account, Cluster, Kind, Sandbox, World, small};
+use crate::support::{Account, Cluster, Kind, Outcome, Sandbox, Stranger, World, small};
 
 #[test]
 fn changes_make_the_calls_that_they_take_and_down_tells_when_the_key_goes() {
     let world = World::new();
     let sandbox = world.sandbox_on_aws("changing", 1);
-    let addons = "  addons: [{name: vpc-cni}, {name: coredns, version: v1.13.1-eksbuild.1}, {name: kube-proxy}, \
-                  {name: eks-pod-identity-agent}, {name: aws-ebs-csi-driver}]\n";
+    let addons = "  addons: [{name: vpc-cni}, {name: coredns, version: v1.13.1-eksbuild.1}, {name: aws-ebs-csi-driver}, \
+                  {name: eks-pod-identity-agent}]\n";
     let file = world.file("pipeline.yaml", &(small("changing") + addons));
     let mut house = House {
         world: &world,
@@ -22,6 +22,22 @@ fn changes_make_the_calls_that_they_take_and_down_tells_when_the_key_goes() {
     sandbox.account().assert_one_small();
     let cluster = Cluster::open(&world.environment("changing").join("kubeconfig"));
     assert_eq!(cluster.list(Kind::NODE, "", "").len(), 2);
+
+    // One more add-on, which a person has installed by hand meanwhile: it is not taken over.
+    let stranger = Stranger::of(&sandbox);
+    stranger.addon("pipectl-changing", "kube-proxy");
+    let more = addons.replace("}]", "}, {name: kube-proxy}]");
+    world.file("pipeline.yaml", &(small("changing") + &more));
+    let taken = house.run().exits(1);
+    assert_eq!(
+        taken.events().failures(),
+        [("addons/kube-proxy".to_owned(), "ENG004".to_owned())],
+        "{}",
+        taken.described()
+    );
+    assert_eq!(sandbox.aws_calls().changes(), calls(&[]));
+    stranger.remove_addon("pipectl-changing", "kube-proxy");
+    assert_eq!(house.up(), calls(&[("eks:CreateAddon", 1)]));
 
     house.set("nodeGroups[default].size=3");
     assert_eq!(house.up(), calls(&[("eks:UpdateNodegroupConfig", 1)]));
@@ -87,12 +103,16 @@ impl House<'_> {
         self.command.extend(["--set".to_owned(), change.to_owned()]);
     }
 
+    fn run(&self) -> Outcome {
+        self.sandbox.count_anew();
+        let words: Vec<&str> = self.command.iter().map(String::as_str).collect();
+        self.world.events(&words).run()
+    }
+
     /// Brings it up; answers the calls that changed something.
     #[track_caller]
     fn up(&self) -> BTreeMap<String, u64> {
-        self.sandbox.count_anew();
-        let words: Vec<&str> = self.command.iter().map(String::as_str).collect();
-        self.world.events(&words).exits(0);
+        self.run().exits(0);
         let calls = self.sandbox.aws_calls();
         assert_eq!(calls.refused(), [].into(), "AWS refused something");
         calls.changes()

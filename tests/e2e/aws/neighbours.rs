@@ -60,7 +60,20 @@ fn two_environments_and_a_stranger_share_an_account() {
     // Even without its record in the account, by tags alone.
     fs::remove_dir_all(world.environment("right")).expect("the record");
     stranger.forget_parameter("/pipectl/environments/right");
+    // What a stranger put into its VPC stays, and so does the VPC; whoever runs `down` is told what holds it.
+    let account = sandbox.account();
+    let ours = |(_, vpc): &(&str, &Value)| vpc.to_string().contains("\"right\"");
+    let (ours, _) = account.all("vpcs").find(ours).expect("the VPC of right");
+    let group = stranger.group(ours, "of-somebody-else");
     let down = ["down", "--env", "right", &option, "--yes"];
+    let held = world.events(&down).exits(5);
+    let left = serde_json::to_string(&held.events().left()).expect("text");
+    assert!(left.contains(ours) && left.contains(&group), "{left}");
+    let left = sandbox.account().standing();
+    assert_eq!(left.counts().get("clusters"), None);
+    assert_eq!(left.counts().get("vpcs"), Some(&2));
+    assert!(left.all("groups").any(|(id, _)| id == group));
+    stranger.remove_group(&group);
     let down = world.events(&down).exits(0);
     assert_eq!(down.events().left(), Vec::<Value>::new());
     sandbox.account().assert_only(&strangers);

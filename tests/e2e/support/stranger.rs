@@ -98,14 +98,21 @@ impl Stranger {
         id.expect("a subnet has an id").to_owned()
     }
 
-    /// Makes a security group.
-    pub fn group(&self, vpc: &str, name: &str) {
+    /// Makes a security group; answers its id.
+    pub fn group(&self, vpc: &str, name: &str) -> String {
         let create = self.ec2.create_security_group().vpc_id(vpc);
         let made = create
             .group_name(name)
             .description("of somebody else")
             .send();
-        self.runtime.block_on(made).expect("a group");
+        let made = self.runtime.block_on(made).expect("a group");
+        made.group_id().expect("a group has an id").to_owned()
+    }
+
+    /// Removes a security group.
+    pub fn remove_group(&self, id: &str) {
+        let delete = self.ec2.delete_security_group().group_id(id).send();
+        self.runtime.block_on(delete).expect("the group goes");
     }
 
     /// Makes a role for a service; answers its ARN.
@@ -131,6 +138,22 @@ impl Stranger {
     pub fn forget_parameter(&self, name: &str) {
         let delete = self.ssm.delete_parameter().name(name).send();
         self.runtime.block_on(delete).expect("the parameter goes");
+    }
+
+    /// Installs an add-on in a cluster, as a person does by hand.
+    pub fn addon(&self, cluster: &str, name: &str) {
+        let create = self.eks.create_addon().cluster_name(cluster);
+        let made = create.addon_name(name).send();
+        self.runtime.block_on(made).expect("an add-on");
+    }
+
+    /// Takes it away and waits until it is gone.
+    pub fn remove_addon(&self, cluster: &str, name: &str) {
+        until("the end of the add-on", || {
+            let delete = self.eks.delete_addon().cluster_name(cluster);
+            let deleted = delete.addon_name(name).send();
+            self.runtime.block_on(deleted).is_err().then_some(())
+        });
     }
 
     /// Makes a cluster and waits until it is there.
