@@ -88,8 +88,7 @@ use crate::error::SandboxError;
 
 pub(crate) use self::cloud::DEFAULT_ACCOUNT;
 pub use self::eks::host::{
-    ClusterHost, ClusterView, Identity, NodeView, PlaneAddress, access_policies,
-    policy_group,
+    ClusterHost, ClusterView, Identity, NodeView, PlaneAddress, access_policies, policy_group,
 };
 pub use self::eks::owned::ClaimVolume;
 pub use self::elb::service::ServiceBalancer;

@@ -73,10 +73,16 @@ pub(super) fn launch_missing(scene: &mut Scene<'_>, id: &str, name: &str) {
     let Some(group) = cluster.nodegroups.get_mut(name) else {
         return;
     };
-    if !matches!(
+    if matches!(
         group.status,
-        GroupStatus::Creating | GroupStatus::Active | GroupStatus::Updating
+        GroupStatus::CreateFailed | GroupStatus::Deleting
     ) {
+        return;
+    }
+    let wanted = usize::try_from(group.scaling.desired).unwrap_or(0);
+    let mut short = wanted.saturating_sub(group.staying());
+    if short == 0 && group.status == GroupStatus::Degraded {
+        // Only instances that are launched make it well again, not that fewer are wanted.
         return;
     }
     group
@@ -84,8 +90,6 @@ pub(super) fn launch_missing(scene: &mut Scene<'_>, id: &str, name: &str) {
         .retain(|issue| issue.code != "AsgInstanceLaunchFailures");
     let (cluster, own_group) = (cluster.name.clone(), cluster.own_group.clone());
     let group = group.clone();
-    let wanted = usize::try_from(group.scaling.desired).unwrap_or(0);
-    let mut short = wanted.saturating_sub(group.staying());
     while short > 0 {
         short -= 1;
         match launch_one(scene, &cluster, &own_group, id, &group) {

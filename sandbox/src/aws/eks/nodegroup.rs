@@ -524,13 +524,19 @@ pub(super) fn due(scene: &mut Scene<'_>, id: &str, group: &str, uid: &str) {
     }
 }
 
-/// It is active when as many nodes as wanted are ready.
+/// It is active when as many nodes as wanted are ready; one that was short of instances only when it got some since
+/// (containers-roadmap#2326).
 pub(super) fn settles(scene: &mut Scene<'_>, id: &str, group: &str) {
     let Some(group) = group_mut(scene, id, group) else {
         return;
     };
     let wanted = usize::try_from(group.scaling.desired).unwrap_or(0);
-    if group.status == GroupStatus::Creating && group.ready() >= wanted {
+    let may = match group.status {
+        GroupStatus::Creating => true,
+        GroupStatus::Degraded => group.issues.is_empty(),
+        _ => false,
+    };
+    if may && group.ready() >= wanted {
         group.status = GroupStatus::Active;
         group.issues.clear();
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::nodegroup::{GroupStatus, Nodegroup, group_mut, group_of, scaling, taints};
+use super::update::Update;
 use super::{Cluster, Event, bad_parameter, by_id, changed, in_use, map, node, update, version};
 use crate::aws::service::Action;
 use crate::aws::wire::error::ApiError;
@@ -44,9 +45,10 @@ pub(crate) const ACTIONS: &[Action] = &[
     ),
 ];
 
-/// Only an active group can be changed, by one update at a time.
+/// One update at a time, and only of a group that was made. One that is short of instances may be made smaller
+/// (containers-roadmap#2326).
 fn free(cluster: &Cluster, group: &Nodegroup) -> Result<(), ApiError> {
-    if group.status == GroupStatus::Active {
+    if matches!(group.status, GroupStatus::Active | GroupStatus::Degraded) {
         return Ok(());
     }
     let message = "Nodegroup cannot be updated as it is currently not in Active State";
@@ -197,14 +199,19 @@ fn update_version(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Ap
     Ok(reply)
 }
 
-/// An update's time is over: it is done when as many nodes as wanted are ready.
+/// An update's time is over. A change of the configuration is done then: the Auto Scaling group knows, and whether it finds
+/// instances is a matter of the group's health. A change of the version is done when as many nodes as wanted are ready.
 pub(super) fn done(scene: &mut Scene<'_>, id: &str, name: &str, update: &str) {
-    let Some(group) = group_mut(scene, id, name) else {
+    let Some(cluster) = by_id(scene, id) else {
+        return;
+    };
+    let rolls = cluster.updates.get(update).is_some_and(Update::rolls_nodes);
+    let Some(group) = cluster.nodegroups.get_mut(name) else {
         return;
     };
     let wanted = usize::try_from(group.scaling.desired).unwrap_or(0);
-    let complete = group.ready() >= wanted || !group.issues.is_empty();
-    if !complete {
+    let short = !group.issues.is_empty();
+    if rolls && !short && group.ready() < wanted {
         let again = Event::UpdateDone {
             id: id.to_owned(),
             update: update.to_owned(),
@@ -212,19 +219,19 @@ pub(super) fn done(scene: &mut Scene<'_>, id: &str, name: &str, update: &str) {
         scene.schedule(Wait::NodegroupUpdated, again);
         return;
     }
-    let issue = group.issues.first().cloned();
-    group.status = if issue.is_some() {
+    group.status = if short {
         GroupStatus::Degraded
     } else {
         GroupStatus::Active
     };
-    let Some(cluster) = by_id(scene, id) else {
-        return;
-    };
     if let Some(update) = cluster.updates.get_mut(update) {
-        match issue {
-            Some(issue) => update.fail(&issue.code, &issue.message),
-            None => update.succeed(),
+        if rolls && short {
+            let message = format!(
+                "Couldn't proceed with upgrade process as new nodes are not joining node group {name}"
+            );
+            update.fail("NodeCreationFailure", &message);
+        } else {
+            update.succeed();
         }
     }
     let cluster = cluster.name.clone();

@@ -405,6 +405,48 @@ fn a_lack_of_capacity_shows_while_it_is_tried_again() {
 }
 
 #[test]
+fn a_group_that_cannot_grow_is_degraded_until_it_has_grown() {
+    let mut ground = ground();
+    ground.up();
+    ground.addon("vpc-cni");
+    let new = ground.group(1);
+    call(&mut ground.stage, "CreateNodegroup", new);
+    ground.stage.pass(400);
+    assert_eq!(ground.group_shown()["status"], "ACTIVE");
+    ground.stage.world.core.faults.set(vec![AwsFaultRule {
+        effect: AwsFaultEffect::Capacity,
+        ..AwsFaultRule::default()
+    }]);
+    let scale = |desired: i64| json!({"clusterName": "c", "nodegroupName": "g", "scalingConfig": {"desiredSize": desired}});
+    let update = call(&mut ground.stage, "UpdateNodegroupConfig", scale(2));
+    let asked = json!({"name": "c", "nodegroupName": "g", "updateId": update["update"]["id"]});
+    ground.stage.pass(60);
+    // The change itself is carried out.
+    let update = call(&mut ground.stage, "DescribeUpdate", asked);
+    assert_eq!(update["update"]["status"], "Successful");
+    let degraded = |ground: &mut Ground| {
+        let shown = ground.group_shown();
+        assert_eq!(shown["status"], "DEGRADED");
+        let issue = &shown["health"]["issues"][0]["code"];
+        assert_eq!(*issue, "AsgInstanceLaunchFailures");
+    };
+    degraded(&mut ground);
+    // Wanting fewer again does not make it well.
+    call(&mut ground.stage, "UpdateNodegroupConfig", scale(1));
+    ground.stage.pass(200);
+    degraded(&mut ground);
+    call(&mut ground.stage, "UpdateNodegroupConfig", scale(2));
+    ground.stage.pass(200);
+    degraded(&mut ground);
+    // The Auto Scaling group has gone on trying.
+    ground.stage.world.core.faults.set(Vec::new());
+    ground.stage.pass(400);
+    let shown = ground.group_shown();
+    assert_eq!(shown["status"], "ACTIVE");
+    assert_eq!(shown["health"]["issues"], json!([]));
+}
+
+#[test]
 fn public_subnets_without_public_addresses_and_those_without_a_way_out_fail() {
     let mut ground = ground();
     ground.up();

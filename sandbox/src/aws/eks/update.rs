@@ -48,6 +48,11 @@ impl Update {
         self.nodegroup.is_none() && self.addon.is_none()
     }
 
+    /// Whether it is one of a node group's version, which replaces its nodes.
+    pub(super) fn rolls_nodes(&self) -> bool {
+        self.nodegroup.is_some() && self.kind == "VersionUpdate"
+    }
+
     /// It came to nothing.
     pub(super) fn fail(&mut self, code: &str, message: &str) {
         self.status = UpdateStatus::Failed;
