@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     blocks::Row,
+    cluster,
     context::{Environment, StepContext},
     error::{PortError, PortErrorKind, StepError},
     objects::ownership::{
@@ -163,15 +164,25 @@ impl Identity {
     ) -> Result<crate::ports::objects::ClusterIdentity, StepError> {
         let identity = cx.ports.objects.identity().await;
         let identity = identity.map_err(|error| error.during("identify", "the cluster"))?;
-        let pinned = cx
-            .recorded()
-            .and_then(|outputs| outputs["cluster"]["kube_system_uid"].as_str());
+        let before = cx.recorded().map(|outputs| &outputs["cluster"]);
+        let pinned = before.and_then(|before| before["kube_system_uid"].as_str());
         match pinned {
-            Some(pinned) if pinned != identity.kube_system_uid => {
+            Some(pinned)
+                if pinned != identity.kube_system_uid && !Self::made_anew(cx, &identity) =>
+            {
                 Err(other_cluster(cx, pinned, &identity.kube_system_uid))
             }
             _ => Ok(identity),
         }
+    }
+
+    /// Whether this is the environment's own EKS cluster in the place of one that is gone. The way in leads only to the cluster
+    /// that EKS says carries this environment's UID, and shows the CA that EKS names; a cluster made anew has a CA of its own.
+    fn made_anew(cx: &StepContext, is: &crate::ports::objects::ClusterIdentity) -> bool {
+        let entered = cx.output_of(cluster::steps::entrance().as_str()).is_some();
+        let before = cx.recorded().map(|outputs| &outputs["cluster"]);
+        let ca = before.and_then(|before| before["ca_sha256"].as_str());
+        entered && ca.is_some_and(|ca| ca != is.ca_sha256)
     }
 }
 

@@ -330,11 +330,8 @@ impl Resource for GroupResource {
     }
 
     async fn identity(&self, cx: &StepContext, attempt: u32) -> Result<Value, StepError> {
-        Ok(json!({
-            "cluster": Self::cluster(cx)?,
-            "nodeGroup": names::node_group(&self.group.name, &self.digest(), attempt),
-            "token": self.token(cx, attempt),
-        }))
+        let spec = self.spec(cx, attempt)?;
+        Ok(json!({"cluster": spec.cluster, "nodeGroup": spec.name, "token": spec.token}))
     }
 
     async fn create(
@@ -342,24 +339,7 @@ impl Resource for GroupResource {
         cx: &StepContext,
         attempt: u32,
     ) -> Result<Result<NodeGroup, PortError>, StepError> {
-        let network = &self.loaded.pipeline.spec.network;
-        let spec = NodeGroupSpec {
-            cluster: Self::cluster(cx)?,
-            name: names::node_group(&self.group.name, &self.digest(), attempt),
-            make: Make {
-                instance_types: self.group.instance_types.clone(),
-                image: self.image(),
-                spot: self.group.capacity == Capacity::Spot,
-                disk_gib: self.disk_gib(),
-                subnets: network::node_subnets(cx, network)?,
-                role: known(cx, &super::role(), "arn")?,
-            },
-            scaling: self.scaling(),
-            labels: self.group.labels.clone(),
-            taints: self.taints().into_iter().collect(),
-            tags: tags::numbered(self.tags(cx), attempt),
-            token: self.token(cx, attempt),
-        };
+        let spec = self.spec(cx, attempt)?;
         Ok(cloud(cx)?.node_groups.create(&spec).await)
     }
 
@@ -491,11 +471,35 @@ impl Resource for GroupResource {
 }
 
 impl GroupResource {
-    /// Another make is another group, so the make is part of the token.
-    fn token(&self, cx: &StepContext, attempt: u32) -> String {
-        let make = self.digest();
-        let step = crate::step::StepId::new(cx.step.stage(), &format!("{}-{make}", cx.step.name()));
-        names::token(&cx.environment, &step, attempt)
+    /// The group as it is asked for.
+    ///
+    /// EKS refuses a token that comes back with another request, and one group after the other may carry the same name and
+    /// attempt: the file changed, or the group went together with its cluster and its subnets. So the request is part of the
+    /// token. Nothing is made twice by that, as a cluster has one group of a name.
+    fn spec(&self, cx: &StepContext, attempt: u32) -> Result<NodeGroupSpec, StepError> {
+        let network = &self.loaded.pipeline.spec.network;
+        let mut spec = NodeGroupSpec {
+            cluster: Self::cluster(cx)?,
+            name: names::node_group(&self.group.name, &self.digest(), attempt),
+            make: Make {
+                instance_types: self.group.instance_types.clone(),
+                image: self.image(),
+                spot: self.group.capacity == Capacity::Spot,
+                disk_gib: self.disk_gib(),
+                subnets: network::node_subnets(cx, network)?,
+                role: known(cx, &super::role(), "arn")?,
+            },
+            scaling: self.scaling(),
+            labels: self.group.labels.clone(),
+            taints: self.taints().into_iter().collect(),
+            tags: tags::numbered(self.tags(cx), attempt),
+            token: String::new(),
+        };
+        let request = names::hex(&json!(spec).to_string());
+        let step = format!("{}-{request}", cx.step.name());
+        let step = crate::step::StepId::new(cx.step.stage(), &step);
+        spec.token = names::token(&cx.environment, &step, attempt);
+        Ok(spec)
     }
 }
 

@@ -216,6 +216,38 @@ async fn another_cluster_behind_the_same_name_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cluster_of_our_own_that_was_made_anew_is_another_by_its_ca() {
+    let loaded = streaming(&[]);
+    let recorded = world_up(&loaded).await;
+    let entrance = crate::cluster::steps::entrance().to_string();
+    let anew = |ca: &str| {
+        let mut other = World {
+            outputs: recorded.outputs.clone(),
+            ..World::default()
+        };
+        other.outputs.insert(entrance.clone(), json!({}));
+        let identity = other.outputs.get_mut("environment/identity").unwrap();
+        identity["cluster"]["ca_sha256"] = json!(ca);
+        other.cluster.edit("Namespace", "kube-system", |namespace| {
+            namespace["metadata"]["uid"] = json!("other")
+        });
+        other
+    };
+    let steps = up(&loaded);
+    let identity = steps
+        .iter()
+        .find(|step| *step.id() == crate::environment::identity())
+        .unwrap();
+    let mut of_another_ca = anew("of the one that is gone");
+    let done = of_another_ca.ensure(identity).await.unwrap().unwrap();
+    assert_eq!(done.change, Change::Created);
+    assert_eq!(done.outputs["cluster"]["kube_system_uid"], "other");
+    let same_ca = &"0".repeat(64);
+    let error = anew(same_ca).ensure(identity).await.unwrap_err();
+    assert_eq!(error.code, "ENV002");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_workload_that_left_the_file_is_removed() {
     let mut world = world_up(&streaming(&[])).await;
     assert!(world.cluster.find("Deployment", "log-generator").is_some());
