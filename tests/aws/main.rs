@@ -13,6 +13,7 @@ mod graph;
 mod house;
 mod kills;
 mod lifecycle;
+mod looks;
 mod mutations;
 mod neighbours;
 mod permissions;

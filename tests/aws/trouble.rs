@@ -3,9 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use pipectl::engine::{Graph, Stop, Verb};
 use pipectl_config::Loaded;
 use pipectl_sandbox::aws::{AwsFaultEffect, AwsFaultRule};
-use pipectl_stages::StepError;
+use pipectl_stages::{Fate, Leftover, StepError};
 
 use crate::{
     account::Account,
@@ -216,6 +217,21 @@ async fn an_add_on_that_eks_refuses_is_named_and_comes_with_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_another_machine_took_down_is_made_anew_under_the_record_of_old() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    let recorded = house.store.clone();
+    house.forget();
+    house.down().await.well();
+    is_empty(&account);
+    house.store = recorded;
+    house.up(&pipeline(&[])).await.well();
+    is_whole(&account);
+    house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn throttling_and_failures_of_aws_are_borne() {
     let (account, mut house) = street().await;
     let now_and_then = |effect: AwsFaultEffect, seed: u64| AwsFaultRule {
@@ -358,5 +374,61 @@ async fn what_others_put_into_the_vpc_is_named_and_stays_and_so_does_the_record(
         .network_interface_id(&theirs);
     delete.send().await.unwrap();
     house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_a_peer_has_too_is_refused_before_the_first_effect() {
+    let (account, mut house) = street().await;
+    let hand = account.hand();
+    let made = hand.ec2.create_vpc().cidr_block("10.0.128.0/17");
+    let made = made.send().await.unwrap();
+    let peer = made.vpc().and_then(|vpc| vpc.vpc_id()).unwrap();
+    account.aws.reset_counters();
+    let peers = format!("[{peer}]");
+    let overlapping = pipeline(&[("spec.network.peers", &peers)]);
+    let error = house.up(&overlapping).await.error_of("account/preflight");
+    assert!(error.cause.contains("10.0.128.0/17"), "{error}");
+    assert_eq!(account.changes(), []);
+    let apart = pipeline(&[
+        ("spec.network.peers", &peers),
+        ("spec.network.cidr", "10.1.0.0/16"),
+    ]);
+    house.up(&apart).await.well();
+    house.down().await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_data_stays_and_nothing_else_does() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    house.cluster.claim("data");
+    let removals = house.removals(true).await;
+    let graph = Graph::down(removals).unwrap();
+    let seen = house.run(graph, Verb::Down, Stop::never()).await.well();
+    let left = standing(&account.graph());
+    assert_eq!(
+        left.into_iter().collect::<Vec<_>>(),
+        [("ec2/volumes".to_owned(), 1)]
+    );
+    let kept = seen.end.report.absence.last().unwrap();
+    let kept: Vec<&Leftover> = kept
+        .remaining
+        .iter()
+        .filter(|left| matches!(left.fate, Fate::Kept { .. }))
+        .collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_balancer_that_no_controller_knows_any_more_goes_too() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    account
+        .hand()
+        .balancer_of("pipectl-trouble", "orphan")
+        .await;
+    house.down().await.well();
+    assert_eq!(account.refused(), Vec::<String>::new());
     is_empty(&account);
 }

@@ -468,6 +468,15 @@ impl Step for Preflight {
         })
     }
 
+    async fn standing_outputs(&self, cx: &StepContext) -> Result<Option<Value>, StepError> {
+        let just_seen = self.seen().take();
+        let found = match just_seen {
+            Some(found) => found,
+            None => self.look(cx).await?,
+        };
+        Ok(Some(facts(&found)))
+    }
+
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         let said = |key: &str| {
             let text = cx.recorded().and_then(|recorded| recorded[key].as_str());
@@ -515,5 +524,39 @@ mod tests {
         assert!(same_zones(&three, true, &network).is_ok());
         network.zones = zones(&["a", "c", "b"]);
         assert!(same_zones(&three, true, &network).is_err());
+    }
+
+    #[test]
+    fn credentials_must_last_as_long_as_the_run_takes() {
+        let blueprint = pipectl_config::Blueprint::get("streaming").unwrap();
+        let loaded = blueprint.load(&pipectl_config::LoadOptions::default());
+        let preflight = Preflight {
+            row: Row::new("account", "preflight", "account"),
+            loaded: Arc::new(loaded.unwrap()),
+            pace: Pace::default(),
+            seen: Mutex::new(None),
+        };
+        let lasting = |minutes: Option<i64>| Caller {
+            account: "111122223333".to_owned(),
+            arn: "arn:aws:sts::111122223333:assumed-role/ci/run".to_owned(),
+            principal: "arn:aws:iam::111122223333:role/ci".to_owned(),
+            partition: "aws".to_owned(),
+            region: "us-west-2".to_owned(),
+            expires: minutes
+                .map(|minutes| Timestamp::now() + jiff::SignedDuration::from_mins(minutes)),
+        };
+        assert!(
+            preflight.lifetime(&lasting(None), false).is_ok(),
+            "they renew themselves"
+        );
+        assert!(preflight.lifetime(&lasting(Some(60)), false).is_ok());
+        let short = preflight.lifetime(&lasting(Some(10)), false).unwrap_err();
+        assert_eq!(short.code, "ACC003");
+        assert!(short.hint.is_some());
+        assert!(
+            preflight.lifetime(&lasting(Some(10)), true).is_ok(),
+            "the cluster is there"
+        );
+        assert!(preflight.lifetime(&lasting(Some(-1)), true).is_err());
     }
 }
