@@ -5,7 +5,7 @@ use pipectl_state::PlanSummary;
 use uuid::Uuid;
 
 use super::{
-    args::{Global, UpArgs},
+    args::{Global, PipelineArgs, UpArgs},
     output::Output,
     reach::{Start, reach},
     run_report::{self, Reporting},
@@ -81,6 +81,7 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         label: "kubeconfig".to_owned(),
         address: format!("pipectl kubeconfig {name}"),
     });
+    let again = again(&args.pipeline, &origin, &place);
     let request = RunRequest {
         environment: Owner {
             name: name.clone(),
@@ -92,8 +93,8 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
             environment_uid: uid.to_string(),
             place: place.to_string(),
             endpoints,
-            next: standing::next(&place, &origin, &name),
-            again: Some(again(args, &origin, &place)),
+            next: standing::next(&again, &name),
+            again: Some(again),
         },
         record: RunRecord {
             pipeline_digest: loaded.digest(),
@@ -126,13 +127,13 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
     Ok(run_report::exit(&end.report))
 }
 
-/// The command line that goes on with this run.
-fn again(args: &UpArgs, origin: &pipeline::Origin, place: &Place) -> String {
+/// The command line that brings up the same environment from the same pipeline.
+pub(super) fn again(args: &PipelineArgs, origin: &pipeline::Origin, place: &Place) -> String {
     let mut command = format!("pipectl up{}{}", origin.arguments(place), place.arguments());
-    if let Some(name) = &args.pipeline.env {
+    if let Some(name) = &args.env {
         command.push_str(&format!(" --env {name}"));
     }
-    for set in &args.pipeline.set {
+    for set in &args.set {
         command.push_str(&format!(" --set '{set}'"));
     }
     command

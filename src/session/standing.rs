@@ -3,7 +3,6 @@
 use pipectl_config::Loaded;
 use pipectl_state::EnvironmentState;
 
-use super::{pipeline::Origin, place::Place};
 use crate::engine::event::Endpoint;
 
 /// The pipeline that an environment was last brought up with.
@@ -41,13 +40,12 @@ pub fn endpoints(loaded: &Loaded) -> Vec<Endpoint> {
     endpoints
 }
 
-/// Commands worth trying after an `up`.
+/// Commands worth trying after an `up`; `up` is the one that does the same again.
 #[must_use]
-pub fn next(place: &Place, origin: &Origin, environment: &str) -> Vec<String> {
-    let up = format!("pipectl up{}{}", origin.arguments(place), place.arguments());
+pub fn next(up: &str, environment: &str) -> Vec<String> {
     vec![
         format!("pipectl status {environment}"),
-        up,
+        up.to_owned(),
         format!("pipectl down {environment}"),
     ]
 }
