@@ -16,13 +16,13 @@ mod tls;
 pub mod tools;
 
 pub use aws::{AwsFaultEffect, AwsFaultMoment, AwsFaultRule, CallCount};
-pub use control::{AwsStatus, ClusterBoot, ClusterStatus, EksStatus, Phase, SandboxStatus};
+pub use control::{AwsAccess, ClusterBoot, ClusterStatus, EksStatus, Phase, SandboxStatus};
 pub use error::{Report, SandboxError};
 pub use files::Layout;
 pub use lifecycle::{Sandbox, StartEvent};
 pub use proxy::counters::Count;
 pub use proxy::faults::{FaultEffect, FaultMoment, FaultRule};
-pub use settings::{AwsAccess, ClusterEntrance, FOREIGN_VARIABLES, SandboxSettings, shell_exports};
+pub use settings::{ClusterEntrance, FOREIGN_VARIABLES, SandboxSettings, shell_exports};
 pub use supervisor::context::SandboxContext;
 pub use supervisor::egress::EgressMap;
 pub use supervisor::process::{ComponentStatus, Survivor};

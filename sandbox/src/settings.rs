@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::control::SandboxStatus;
+use crate::control::{AwsAccess, SandboxStatus};
 use crate::error::SandboxError;
 use crate::lifecycle::Sandbox;
 use crate::tools::{Program, Programs};
@@ -25,35 +25,6 @@ pub struct ClusterEntrance {
     pub kubeconfig: PathBuf,
     /// The context in it.
     pub context: String,
-}
-
-/// The way to a sandbox's simulated AWS. Its key opens nothing else, but it is a secret of this user's.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AwsAccess {
-    /// `http://127.0.0.1:PORT`, for every service.
-    pub endpoint: String,
-    /// Account, 12 digits.
-    pub account: String,
-    /// Access key id.
-    pub access_key_id: String,
-    /// Secret access key.
-    pub secret_access_key: String,
-    /// The region that its users are pointed to.
-    pub region: String,
-    /// How much faster than on AWS lifecycles pass; at least 1.
-    pub time_scale: u32,
-}
-
-impl std::fmt::Debug for AwsAccess {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("AwsAccess")
-            .field("endpoint", &self.endpoint)
-            .field("account", &self.account)
-            .field("region", &self.region)
-            .field("time_scale", &self.time_scale)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Settings that lead pipectl to a sandbox: all of them settings that any user could give.
@@ -117,14 +88,7 @@ impl Sandbox {
                 kubeconfig: self.kubeconfig_path(),
                 context: self.context(),
             }),
-            aws: AwsAccess {
-                endpoint: aws.endpoint,
-                account: aws.account,
-                access_key_id: aws.access_key_id,
-                secret_access_key: aws.secret_access_key,
-                region: aws.region,
-                time_scale: aws.time_scale,
-            },
+            aws,
         })
     }
 

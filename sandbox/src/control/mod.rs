@@ -71,12 +71,12 @@ pub struct EksStatus {
     pub components: Vec<ComponentStatus>,
 }
 
-/// Where the simulated AWS is, and the key of its account. The key is of the sandbox alone: it opens nothing else.
+/// The way to a sandbox's simulated AWS. Its key opens nothing else, but it is a secret of this user's.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
-pub struct AwsStatus {
-    /// `http://127.0.0.1:PORT`.
+pub struct AwsAccess {
+    /// `http://127.0.0.1:PORT`, for every service.
     pub endpoint: String,
-    /// Account.
+    /// Account, 12 digits.
     pub account: String,
     /// `AWS_ACCESS_KEY_ID`.
     pub access_key_id: String,
@@ -84,14 +84,14 @@ pub struct AwsStatus {
     pub secret_access_key: String,
     /// The region that its users are pointed to; every other one is there, too.
     pub region: String,
-    /// How much faster than on AWS its lifecycles pass.
+    /// How much faster than on AWS lifecycles pass; at least 1.
     pub time_scale: u32,
 }
 
-impl std::fmt::Debug for AwsStatus {
+impl std::fmt::Debug for AwsAccess {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
-            .debug_struct("AwsStatus")
+            .debug_struct("AwsAccess")
             .field("endpoint", &self.endpoint)
             .field("account", &self.account)
             .field("region", &self.region)
@@ -120,7 +120,7 @@ pub struct SandboxStatus {
     /// Resident memory of the supervisor, in bytes, where the system tells.
     pub memory: Option<u64>,
     /// The simulated AWS; always there once the sandbox runs.
-    pub aws: Option<AwsStatus>,
+    pub aws: Option<AwsAccess>,
     /// The plain cluster, where somebody wanted it and it is usable; see [`crate::Sandbox::ensure_cluster`].
     pub cluster: Option<ClusterStatus>,
     /// How the boot of the plain cluster goes, where it is not there but was wanted.

@@ -1,6 +1,7 @@
 //! Credentials: who holds which secret.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +12,20 @@ use crate::aws::wire::sigv4::hex;
 
 /// The credentials that the simulator knows. An account's own key follows from the account and one secret, so that any account
 /// can be used at once, but only by who was given its key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Keys {
     secret: String,
     sessions: BTreeMap<String, Session>,
 }
 
+impl fmt::Debug for Keys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Keys").finish_non_exhaustive()
+    }
+}
+
 /// Temporary credentials.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) secret: String,
     pub(crate) token: String,
@@ -27,7 +34,7 @@ pub(crate) struct Session {
 }
 
 /// An account's key, as clients get it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwsCredentials {
     /// The account.
     pub account: String,
@@ -35,6 +42,15 @@ pub struct AwsCredentials {
     pub access_key_id: String,
     /// `AWS_SECRET_ACCESS_KEY`.
     pub secret_access_key: String,
+}
+
+impl fmt::Debug for AwsCredentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AwsCredentials")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What precedes the account in a key id: 8 characters, so that a key id has the usual 20.

@@ -20,7 +20,7 @@ use self::plane::Shared;
 use super::AwsOptions;
 use super::runtime::{address, listen_at_best, port};
 use crate::aws::{Aws, AwsSettings, serve};
-use crate::control::{AwsStatus, EksStatus};
+use crate::control::{AwsAccess, EksStatus};
 use crate::error::SandboxError;
 use crate::files::{self, Layout};
 use crate::proxy::ProxyState;
@@ -90,9 +90,9 @@ impl CloudRuntime {
     }
 
     /// What its users need.
-    pub(super) fn status(&self) -> AwsStatus {
+    pub(super) fn status(&self) -> AwsAccess {
         let keys = self.aws.credentials_of(&self.options.account);
-        AwsStatus {
+        AwsAccess {
             endpoint: self.aws.endpoint().to_owned(),
             account: keys.account,
             access_key_id: keys.access_key_id,
