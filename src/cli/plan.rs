@@ -55,15 +55,14 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
     let access = reach(&place, &environment, Start::IfNeeded, output).await?;
     access.fence(recorded.as_ref()).await?;
     let steps = access.steps(&loaded, UpOptions::default());
-    let uid = match recorded.as_ref().and_then(|state| state.uid()) {
-        Some(uid) => uid.to_string(),
-        // One that lives in the cluster without a record here; or none, which owns nothing, under whatever UID.
-        None => access
-            .find()
-            .await?
-            .map_or_else(Uuid::nil, |found| found.uid)
-            .to_string(),
+    let recorded_uid = recorded.as_ref().and_then(|state| state.uid());
+    let unrecorded = match recorded_uid {
+        Some(_) => None,
+        None => access.find().await?,
     };
+    // One that lives there without a record here; or none, which owns nothing, under whatever UID.
+    let found = unrecorded.as_ref().map(|found| found.uid);
+    let uid = recorded_uid.or(found).unwrap_or_else(Uuid::nil).to_string();
     let inspection = Inspection {
         environment: Owner {
             name: name.clone(),
@@ -98,11 +97,22 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
         .any(|step| !step.differences.is_empty() || step.unknown.is_some());
     if args.output == DataFormat::Text {
         print(&name, &place, &planned, output);
+        if let Some(found) = &unrecorded {
+            output.line("");
+            output.line(format!(
+                "  nothing is recorded of it on this machine; it is there since {}, and up goes on with it",
+                found.created
+            ));
+        }
         if to_do {
+            // In a sandbox it can only be this machine's own.
+            let adopt = match (&unrecorded, place.sandbox()) {
+                (Some(_), None) => " --adopt",
+                _ => "",
+            };
             output.note(format!(
-                "\nnext: pipectl up{}{}",
-                origin.arguments(&place),
-                place.arguments()
+                "\nnext: {}{adopt}",
+                super::up::again(&args.pipeline, &origin, &place)
             ));
         }
     } else {

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use futures::{StreamExt, stream};
@@ -25,6 +25,7 @@ use pipectl_stages::{
 };
 use pipectl_state::{Environment, EnvironmentState, Fence, Pins, Redactor};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -47,6 +48,8 @@ pub struct Access {
     mirrors: BTreeMap<String, String>,
     helm: Option<PathBuf>,
     cancel: CancellationToken,
+    /// Where the kubeconfig of a look is, which leaves nothing behind.
+    look: OnceLock<TempDir>,
     /// Resolves each secret once for the whole command.
     secrets: LocalSecrets,
     /// Values that must never be written, and that no quoted word may show.
@@ -77,6 +80,8 @@ pub struct Found {
     pub uid: Uuid,
     /// Since when it is there.
     pub created: String,
+    /// Where its state is kept, as its record says.
+    pub state: Option<String>,
 }
 
 /// The environment's own kubeconfig: `kubeconfig` in its directory.
@@ -139,6 +144,7 @@ impl Access {
                 .map(PathBuf::from)
                 .or(helm),
             cancel: CancellationToken::new(),
+            look: OnceLock::new(),
             secrets: LocalSecrets::new(redactor.clone()),
             redactor,
         })
@@ -248,11 +254,12 @@ impl Access {
         Ok(())
     }
 
-    /// The ports for a run, with the pipeline's mirrors over the place's own, effects bounded by the lease where there
-    /// is one.
+    /// The ports for a run, with the pipeline's mirrors over the place's own and effects bounded by the lease; or for a look,
+    /// without one. A look writes nothing into the environment's directory, of which there may be none: it enters the cluster
+    /// with a kubeconfig that goes with this access.
     ///
     /// # Errors
-    /// When this program or the cache directory cannot be found.
+    /// When this program or the cache directory cannot be found, or there is no room for that kubeconfig.
     pub fn ports(&self, loaded: Option<&Loaded>, fence: Option<Fence>) -> Result<Ports, Failure> {
         let until = fence.map(|fence| -> pipectl_adapters::EffectDeadline {
             Arc::new(move || pipectl_process::boot_time().saturating_add(fence.remaining()))
@@ -262,10 +269,14 @@ impl Access {
         let secrets = Arc::new(self.secrets.clone());
         match &self.way {
             Way::Account(account) => {
-                if let Some(until) = until {
-                    account.fence_effects(until);
-                }
-                let gate = account.gate(&self.environment, helm);
+                let kubeconfig = match until {
+                    Some(until) => {
+                        account.fence_effects(until);
+                        own_kubeconfig(&self.environment)
+                    }
+                    None => self.kubeconfig_of_a_look()?,
+                };
+                let gate = account.gate(&self.environment, kubeconfig, helm);
                 Ok(Ports {
                     objects: gate.objects(),
                     releases: gate.releases(),
@@ -285,6 +296,23 @@ impl Access {
                 })
             }
         }
+    }
+
+    fn kubeconfig_of_a_look(&self) -> Result<PathBuf, Failure> {
+        let directory = match self.look.get() {
+            Some(directory) => directory,
+            None => {
+                let made = tempfile::Builder::new().prefix("pipectl-").tempdir();
+                let made = made.map_err(|error| {
+                    let what = "a directory for a moment";
+                    let cause = error.to_string();
+                    Failure::problem(Exit::Unavailable, "CLI007", "make", what, cause)
+                        .hint("see that TMPDIR can be written to")
+                })?;
+                self.look.get_or_init(|| made)
+            }
+        };
+        Ok(directory.path().join("kubeconfig"))
     }
 
     fn helm_options(&self, loaded: Option<&Loaded>) -> Result<HelmOptions, Failure> {
@@ -425,6 +453,7 @@ impl Cluster {
             Some(Found {
                 uid: record.environment.uid.parse().ok()?,
                 created: record.created,
+                state: None,
             })
         }))
     }

@@ -1,7 +1,7 @@
 //! The way to an AWS account, or to one that a sandbox simulates: who is asking, which environments are there, and the gate to the
 //! cluster that comes to be.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use pipectl_adapters::{
@@ -25,7 +25,7 @@ use pipectl_state::Environment;
 use uuid::Uuid;
 
 use super::{
-    access::{Found, own_kubeconfig},
+    access::Found,
     place::{Credentials, Region},
 };
 use crate::{exit::Exit, failure::Failure};
@@ -137,9 +137,14 @@ impl Account {
         self.aws.cloud(Arc::new(NoWayIn))
     }
 
-    /// The gate to the cluster of an environment, whose kubeconfig gets its tokens from this program.
+    /// The gate to the cluster of an environment, whose kubeconfig is written here and gets its tokens from this program.
     #[must_use]
-    pub fn gate(&self, environment: &Environment, helm: HelmOptions) -> Arc<Gate> {
+    pub fn gate(
+        &self,
+        environment: &Environment,
+        kubeconfig: PathBuf,
+        helm: HelmOptions,
+    ) -> Arc<Gate> {
         let name = environment.name();
         let mut args = vec!["token".to_owned(), "--env".to_owned(), name.to_owned()];
         let mut env = Vec::new();
@@ -165,7 +170,7 @@ impl Account {
             }
         }
         Gate::new(GateOptions {
-            kubeconfig: own_kubeconfig(environment),
+            kubeconfig,
             exec: ExecEntry {
                 command: helm.guard.clone(),
                 args,
@@ -188,7 +193,8 @@ impl Account {
         Ok(anchor.and_then(|anchor| {
             Some(Found {
                 uid: anchor.uid.parse().ok()?,
-                created: anchor.created.to_string(),
+                created: anchor.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                state: anchor.state_url,
             })
         }))
     }

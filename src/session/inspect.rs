@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, stream::FuturesUnordered};
 use pipectl_stages::{
     Difference, Environment, Intents, Ports, Progress, ProgressSink, Readiness, Step, StepContext,
     StepError, StepId,
@@ -69,10 +69,11 @@ pub struct Inspection {
 
 impl Inspection {
     /// Looks at these steps; the answers come in their order. On AWS the cluster is entered first: what stands inside it can
-    /// be seen only then.
+    /// be seen only then. A step is looked at when those before it have said what it hangs on: by their record, or where
+    /// they have none, by what stands of them.
     pub async fn look(self, steps: &[Arc<dyn Step>]) -> Vec<Seen> {
-        let outputs = Arc::new(self.outputs);
-        let context = |step: &StepId| StepContext {
+        let mut known = Arc::new(self.outputs);
+        let context = |step: &StepId, outputs: &Arc<BTreeMap<String, Value>>| StepContext {
             step: step.clone(),
             environment: self.environment.clone(),
             run: String::new(),
@@ -84,32 +85,90 @@ impl Inspection {
         };
         let entrance = entrance_step();
         let (inside, way_in) = match steps.iter().any(|step| *step.id() == entrance) {
-            true => (after(steps, &entrance), enter(&context(&entrance)).await),
+            true => (
+                after(steps, &entrance),
+                enter(&context(&entrance, &known)).await,
+            ),
             false => (BTreeSet::new(), Inside::Open),
         };
-        let looks: Vec<_> = steps
-            .iter()
-            .map(|step| {
+        let mut order = Order::new(steps, |step| known.contains_key(step.as_str()));
+        let mut seen: Vec<Option<Seen>> = steps.iter().map(|_| None).collect();
+        let mut looks = FuturesUnordered::new();
+        loop {
+            while looks.len() < AT_ONCE
+                && let Some(place) = order.next()
+            {
+                let step = steps[place].clone();
                 let unseen = match &way_in {
                     Inside::NoCluster => Some(Sight::NoCluster),
                     Inside::NoWayIn(why) => Some(Sight::NoWayIn(why.clone())),
                     Inside::Open => None,
                 };
                 let unseen = unseen.filter(|_| inside.contains(step.id()));
-                let (step, cx) = (step.clone(), context(step.id()));
-                async move {
-                    Seen {
+                let cx = context(step.id(), &known);
+                looks.push(async move {
+                    let (sight, outputs) = match unseen {
+                        Some(unseen) => (unseen, None),
+                        None => look(step.as_ref(), &cx).await,
+                    };
+                    let seen = Seen {
                         step: step.id().clone(),
                         title: step.title(),
-                        sight: match unseen {
-                            Some(unseen) => unseen,
-                            None => look(step.as_ref(), &cx).await,
-                        },
-                    }
+                        sight,
+                    };
+                    (place, seen, outputs)
+                });
+            }
+            let Some((place, one, outputs)) = looks.next().await else {
+                break;
+            };
+            order.done(place);
+            if let Some(outputs) = outputs {
+                Arc::make_mut(&mut known).insert(one.step.to_string(), outputs);
+            }
+            seen[place] = Some(one);
+        }
+        seen.into_iter().flatten().collect()
+    }
+}
+
+/// In which order steps are looked at: one that says nothing by its record is waited for by all that come after it.
+struct Order {
+    /// By step: those that it still waits for; `None` once it was begun.
+    waits: Vec<Option<BTreeSet<usize>>>,
+}
+
+impl Order {
+    fn new(steps: &[Arc<dyn Step>], recorded: impl Fn(&StepId) -> bool) -> Self {
+        let mut waits = vec![BTreeSet::new(); steps.len()];
+        for (place, step) in steps.iter().enumerate() {
+            if recorded(step.id()) {
+                continue;
+            }
+            let later = after(steps, step.id());
+            for (other, waits) in waits.iter_mut().enumerate() {
+                if later.contains(steps[other].id()) {
+                    waits.insert(place);
                 }
-            })
-            .collect();
-        stream::iter(looks).buffered(AT_ONCE).collect().await
+            }
+        }
+        Self {
+            waits: waits.into_iter().map(Some).collect(),
+        }
+    }
+
+    /// One that waits for nothing any more, as being begun.
+    fn next(&mut self) -> Option<usize> {
+        let free = |waits: &Option<BTreeSet<usize>>| waits.as_ref().is_some_and(BTreeSet::is_empty);
+        let place = self.waits.iter().position(free)?;
+        self.waits[place] = None;
+        Some(place)
+    }
+
+    fn done(&mut self, place: usize) {
+        for waits in self.waits.iter_mut().flatten() {
+            waits.remove(&place);
+        }
     }
 }
 
@@ -154,7 +213,8 @@ async fn enter(cx: &StepContext) -> Inside {
     }
 }
 
-async fn look(step: &dyn Step, cx: &StepContext) -> Sight {
+/// What there is to see of a step, and where nothing is recorded of it, what it would tell those after it.
+async fn look(step: &dyn Step, cx: &StepContext) -> (Sight, Option<Value>) {
     let late = || {
         StepError::new(
             "CLI014",
@@ -169,15 +229,26 @@ async fn look(step: &dyn Step, cx: &StepContext) -> Sight {
         Ok(differences) => differences,
         Err(_) => Err(late()),
     };
+    if !recorded {
+        // Whether it works is asked of what is known to have been made; what cannot be told is missing to those after it, and
+        // they say so.
+        let outputs = tokio::time::timeout(LOOK_LIMIT, step.standing_outputs(cx)).await;
+        let sight = Sight::Looked {
+            differences,
+            readiness: None,
+        };
+        return (sight, outputs.ok().and_then(Result::ok).flatten());
+    }
     let readiness = match tokio::time::timeout(LOOK_LIMIT, step.readiness(cx)).await {
-        Ok(Ok(readiness)) if recorded => Some(readiness),
-        Ok(Ok(_) | Err(_)) => None,
+        Ok(Ok(readiness)) => Some(readiness),
+        Ok(Err(_)) => None,
         Err(_) => Some(Readiness::Failed(Box::new(late()))),
     };
-    Sight::Looked {
+    let sight = Sight::Looked {
         differences,
         readiness,
-    }
+    };
+    (sight, None)
 }
 
 /// Nothing is recorded and nothing shown while looking; an effect would have to begin with an intent, and is refused.
@@ -198,4 +269,77 @@ impl Intents for Silent {
 
 impl ProgressSink for Silent {
     fn progress(&self, _step: &StepId, _progress: Progress) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use pipectl_config::{Blueprint, LoadOptions};
+    use pipectl_stages::{CloudOptions, UpOptions, up_on_aws};
+
+    use super::*;
+
+    fn steps() -> Vec<Arc<dyn Step>> {
+        let loaded = Blueprint::get("streaming")
+            .unwrap()
+            .load(&LoadOptions::default())
+            .unwrap();
+        up_on_aws(&loaded, UpOptions::default(), &CloudOptions::default())
+    }
+
+    /// Steps that are looked at together, time after time.
+    fn together(order: &mut Order) -> Vec<BTreeSet<usize>> {
+        let mut waves = Vec::new();
+        loop {
+            let wave: BTreeSet<usize> = std::iter::from_fn(|| order.next()).collect();
+            if wave.is_empty() {
+                return waves;
+            }
+            wave.iter().for_each(|place| order.done(*place));
+            waves.push(wave);
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_keeps_nobody_waiting() {
+        let steps = steps();
+        let mut order = Order::new(&steps, |_| true);
+        assert_eq!(together(&mut order).len(), 1);
+    }
+
+    #[test]
+    fn without_a_record_each_step_comes_after_all_that_it_hangs_on() {
+        let steps = steps();
+        let waves = together(&mut Order::new(&steps, |_| false));
+        assert_eq!(waves.iter().map(BTreeSet::len).sum::<usize>(), steps.len());
+        let wave_of = |id: &StepId| {
+            let place = steps.iter().position(|step| step.id() == id);
+            waves
+                .iter()
+                .position(|wave| place.is_some_and(|place| wave.contains(&place)))
+        };
+        for step in &steps {
+            for need in step.needs() {
+                assert!(
+                    wave_of(&need.step) < wave_of(step.id()),
+                    "{} before {}",
+                    step.id(),
+                    need.step
+                );
+            }
+        }
+        assert!(
+            waves.iter().any(|wave| wave.len() > 3),
+            "what does not hang together is looked at together"
+        );
+    }
+
+    #[test]
+    fn a_missing_record_is_waited_for_by_what_comes_after_it_however_far() {
+        let steps = steps();
+        let first = steps[0].id().clone();
+        let waves = together(&mut Order::new(&steps, |step| *step != first));
+        let later = after(&steps, &first);
+        assert_eq!(waves.len(), 2);
+        assert_eq!(waves[1].len(), later.len());
+    }
 }

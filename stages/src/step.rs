@@ -246,6 +246,12 @@ pub trait Step: Send + Sync {
     /// Whether it works. Reads only.
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError>;
 
+    /// The outputs that [`Step::ensure`] would answer for what stands now; `None` where nothing stands, and of a step whose outputs
+    /// no other step needs. With the record lost, a look knows from them what later steps hang on. Reads only.
+    async fn standing_outputs(&self, _cx: &StepContext) -> Result<Option<Value>, StepError> {
+        Ok(None)
+    }
+
     /// What it wants to exist in the cluster. Reads only; what is not known yet is left out.
     async fn wants(&self, _cx: &StepContext) -> Result<Wanted, StepError> {
         Ok(Wanted::default())

@@ -1,6 +1,9 @@
 //! A look at an environment of which nothing is recorded: what stands says what a record would have said.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use pipectl::session::inspect::{Inspection, Sight};
 use pipectl_config::Loaded;
@@ -14,7 +17,7 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_record_what_stands_is_adopted_and_only_what_differs_is_changed() {
-    let account = Account::new().await;
+    let account = Arc::new(Account::new().await);
     let mut house = House::new(account.clone(), "looks").await;
     let loaded = pipeline(&[]);
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::{
     context::StepContext,
@@ -94,6 +95,10 @@ impl Step for After {
 
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
         self.step.readiness(cx).await
+    }
+
+    async fn standing_outputs(&self, cx: &StepContext) -> Result<Option<Value>, StepError> {
+        self.step.standing_outputs(cx).await
     }
 
     async fn wants(&self, cx: &StepContext) -> Result<Wanted, StepError> {

@@ -201,6 +201,28 @@ impl<R: Resource> CloudStep<R> {
         }
     }
 
+    /// What was seen right now is as wanted: it is taken up where nothing is recorded of it.
+    fn adoption(&self, cx: &StepContext) -> Vec<Difference> {
+        // Of what is to go, and is gone, there is nothing to say and nothing to take up.
+        let something = match &*self.seen() {
+            Some(Seen {
+                look: Look::There { live, .. },
+                ..
+            }) => !self.resource.summary(live).is_empty(),
+            _ => false,
+        };
+        if cx.recorded().is_some() || !something {
+            return Vec::new();
+        }
+        vec![Difference {
+            resource: self.row.title.clone(),
+            field: None,
+            live: Some("present".to_owned()),
+            wanted: Some("present".to_owned()),
+            change: Change::Adopted,
+        }]
+    }
+
     fn foreign(&self, words: String) -> StepError {
         StepError::new("STG001", "use", &self.row.title, words)
     }
@@ -401,7 +423,20 @@ impl<R: Resource> Step for CloudStep<R> {
         match self.observe(cx).await? {
             Observation::Partial(differences) => Ok(differences),
             Observation::Foreign(words) => Err(self.foreign(words)),
-            Observation::Absent | Observation::Present => Ok(Vec::new()),
+            Observation::Absent => Ok(Vec::new()),
+            Observation::Present => Ok(self.adoption(cx)),
         }
+    }
+
+    async fn standing_outputs(&self, cx: &StepContext) -> Result<Option<Value>, StepError> {
+        let just_seen = self.seen().take();
+        let look = match just_seen {
+            Some(seen) => seen.look,
+            None => self.look(cx).await?,
+        };
+        Ok(match look {
+            Look::There { live, .. } => Some(self.resource.outputs(cx, &live)),
+            Look::Absent { .. } | Look::Foreign(_) => None,
+        })
     }
 }

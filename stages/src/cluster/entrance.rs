@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::steps;
 use crate::{
@@ -87,7 +87,7 @@ impl Entrance {
     }
 }
 
-fn facts(door: &Door) -> serde_json::Value {
+fn facts(door: &Door) -> Value {
     json!({"arn": door.arn, "server": door.server, "caSha256": hex(&door.ca)})
 }
 
@@ -164,6 +164,34 @@ impl Step for Entrance {
             outputs: facts(&door),
             summary: format!("the way into {cluster}"),
         })
+    }
+
+    async fn standing_outputs(&self, cx: &StepContext) -> Result<Option<Value>, StepError> {
+        let Some(cluster) = crate::cloud::text(cx, &steps::control_plane(), "name") else {
+            return Ok(None);
+        };
+        Ok(door(cx, &cluster).await?.map(|door| facts(&door)))
+    }
+
+    /// What is made here is only known here: where the cluster stands, nothing is created.
+    async fn diff(&self, cx: &StepContext) -> Result<Vec<Difference>, StepError> {
+        let change = match self.observe(cx).await? {
+            Observation::Present => return Ok(Vec::new()),
+            Observation::Partial(differences) => return Ok(differences),
+            Observation::Absent | Observation::Foreign(_) => {
+                match self.standing_outputs(cx).await? {
+                    Some(_) => Change::Adopted,
+                    None => Change::Created,
+                }
+            }
+        };
+        Ok(vec![Difference {
+            resource: self.row.title.clone(),
+            field: None,
+            live: None,
+            wanted: Some("present".to_owned()),
+            change,
+        }])
     }
 
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
