@@ -12,7 +12,7 @@ use pipectl_stages::{
 };
 
 use crate::{
-    call::{absent, deletion},
+    call::{absent, all, deletion},
     client::Aws,
     errors::{self, translate, translate_creation},
     updates::{self, translate_change, translate_creation_inside, translate_deletion_inside},
@@ -39,9 +39,7 @@ impl AccessApi for Aws {
         };
         let request = self.eks().list_associated_access_policies();
         let request = request.cluster_name(cluster).principal_arn(principal);
-        let pages = request.into_paginator().items().send();
-        let policies: Result<Vec<types::AssociatedAccessPolicy>, _> = pages.collect().await;
-        let Some(policies) = absent(policies.map_err(translate))? else {
+        let Some(policies) = absent(all!(request))? else {
             return Ok(None);
         };
         let wanted = administrators(principal);
@@ -91,12 +89,9 @@ impl AccessApi for Aws {
 
     async fn pod_identities(&self, cluster: &str) -> Result<Vec<PodIdentity>, PortError> {
         let request = self.eks().list_pod_identity_associations();
-        let pages = request.cluster_name(cluster).into_paginator().items();
-        let all: Result<Vec<types::PodIdentityAssociationSummary>, _> =
-            pages.send().collect().await;
-        let all = absent(all.map_err(translate))?.unwrap_or_default();
+        let listed = absent(all!(request.cluster_name(cluster)))?.unwrap_or_default();
         // A list tells neither roles nor tags.
-        let looks = all.into_iter().map(|one| identity(self, cluster, one));
+        let looks = listed.into_iter().map(|one| identity(self, cluster, one));
         let looks: Vec<_> = looks.collect();
         let found: Vec<Option<PodIdentity>> = futures::stream::iter(looks)
             .buffered(AT_ONCE)

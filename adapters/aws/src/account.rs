@@ -14,7 +14,7 @@ use pipectl_stages::{
 };
 
 use crate::{
-    call::absent,
+    call::{absent, all},
     client::Aws,
     errors::{translate, unclear},
 };
@@ -157,26 +157,8 @@ impl Aws {
 
     async fn used(&self, quota: Quota) -> Result<u32, PortError> {
         let count = match quota {
-            Quota::Vpcs => self
-                .ec2()
-                .describe_vpcs()
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
-                .await
-                .map_err(translate)?
-                .len(),
-            Quota::InternetGateways => self
-                .ec2()
-                .describe_internet_gateways()
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
-                .await
-                .map_err(translate)?
-                .len(),
+            Quota::Vpcs => all!(self.ec2().describe_vpcs())?.len(),
+            Quota::InternetGateways => all!(self.ec2().describe_internet_gateways())?.len(),
             Quota::Addresses => self
                 .ec2()
                 .describe_addresses()
@@ -186,16 +168,7 @@ impl Aws {
                 .addresses()
                 .len(),
             Quota::NatGatewaysPerZone => self.nat_gateways_in_the_fullest_zone().await?,
-            Quota::Clusters => self
-                .eks()
-                .list_clusters()
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
-                .await
-                .map_err(translate)?
-                .len(),
+            Quota::Clusters => all!(self.eks().list_clusters())?.len(),
             Quota::OnDemandCpus => return self.standard_cpus(false).await,
             Quota::SpotCpus => return self.standard_cpus(true).await,
         };
@@ -204,16 +177,11 @@ impl Aws {
 
     /// Gateways that are pending, available or being deleted count (Amazon VPC user guide, "Amazon VPC quotas").
     async fn nat_gateways_in_the_fullest_zone(&self) -> Result<usize, PortError> {
-        let gateways = self
-            .ec2()
-            .describe_nat_gateways()
-            .filter(filter("state", ["pending", "available", "deleting"]))
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let gateways = all!(
+            self.ec2()
+                .describe_nat_gateways()
+                .filter(filter("state", ["pending", "available", "deleting"]))
+        )?;
         let subnets: Vec<&str> = gateways
             .iter()
             .filter_map(|gateway| gateway.subnet_id())
@@ -226,16 +194,11 @@ impl Aws {
             .into_iter()
             .collect();
         for some in unique.chunks(FILTER_VALUES) {
-            let found = self
-                .ec2()
-                .describe_subnets()
-                .filters(filter("subnet-id", some.iter().copied()))
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
-                .await
-                .map_err(translate)?;
+            let found = all!(
+                self.ec2()
+                    .describe_subnets()
+                    .filters(filter("subnet-id", some.iter().copied()))
+            )?;
             for subnet in found {
                 let here = subnets
                     .iter()
@@ -250,16 +213,11 @@ impl Aws {
 
     /// vCPUs of running standard instances, counted by type as the quota does.
     async fn standard_cpus(&self, spot: bool) -> Result<u32, PortError> {
-        let instances = self
-            .ec2()
-            .describe_instances()
-            .filters(filter("instance-state-name", ["pending", "running"]))
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let instances = all!(
+            self.ec2()
+                .describe_instances()
+                .filters(filter("instance-state-name", ["pending", "running"]))
+        )?;
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         for instance in instances.iter().flat_map(|one| one.instances()) {
             let is_spot = instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot);

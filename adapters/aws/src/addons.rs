@@ -12,7 +12,7 @@ use pipectl_stages::{
 use serde_json::Value;
 
 use crate::{
-    call::{absent, deletion},
+    call::{absent, all, deletion},
     client::Aws,
     convert,
     errors::{self, translate},
@@ -28,9 +28,7 @@ impl AddonApi for Aws {
     ) -> Result<Vec<AddonVersion>, PortError> {
         let request = self.eks().describe_addon_versions().addon_name(addon);
         let request = request.kubernetes_version(kubernetes);
-        let pages = request.into_paginator().items().send();
-        let found: Result<Vec<types::AddonInfo>, _> = pages.collect().await;
-        let found = absent(found.map_err(translate))?.unwrap_or_default();
+        let found = absent(all!(request))?.unwrap_or_default();
         let all = found.iter().flat_map(types::AddonInfo::addon_versions);
         let mut versions: Vec<AddonVersion> = all
             .filter_map(|info| {
@@ -58,9 +56,7 @@ impl AddonApi for Aws {
 
     async fn names(&self, cluster: &str) -> Result<Vec<String>, PortError> {
         let request = self.eks().list_addons().cluster_name(cluster);
-        let pages = request.into_paginator().items().send();
-        let names: Result<Vec<String>, _> = pages.collect().await;
-        Ok(absent(names.map_err(translate))?.unwrap_or_default())
+        Ok(absent(all!(request))?.unwrap_or_default())
     }
 
     async fn create(&self, spec: &AddonSpec) -> Result<Addon, PortError> {

@@ -13,7 +13,7 @@ use pipectl_stages::{
 };
 
 use crate::{
-    call::{absent, deletion},
+    call::{absent, all, deletion},
     client::Aws,
     convert,
     errors::translate,
@@ -58,15 +58,7 @@ impl BalancerApi for Aws {
 
 impl Aws {
     async fn classic_in(&self, vpc: &str) -> Result<Vec<Balancer>, PortError> {
-        let all = self
-            .elb()
-            .describe_load_balancers()
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let all = all!(self.elb().describe_load_balancers())?;
         let names: Vec<String> = all
             .iter()
             .filter(|one| one.vpc_id() == Some(vpc))
@@ -116,15 +108,7 @@ impl Aws {
     }
 
     async fn balancers_in(&self, vpc: &str) -> Result<Vec<Balancer>, PortError> {
-        let all = self
-            .elbv2()
-            .describe_load_balancers()
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let all = all!(self.elbv2().describe_load_balancers())?;
         let here = all.iter().filter(|one| one.vpc_id() == Some(vpc));
         Ok(here
             .filter_map(|one| {
@@ -145,15 +129,7 @@ impl Aws {
     }
 
     async fn target_groups_in(&self, vpc: &str) -> Result<Vec<Balancer>, PortError> {
-        let all = self
-            .elbv2()
-            .describe_target_groups()
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let all = all!(self.elbv2().describe_target_groups())?;
         let here = all.iter().filter(|one| one.vpc_id() == Some(vpc));
         Ok(here
             .filter_map(|one| {

@@ -236,6 +236,20 @@ impl ClassifyRetry for NeverTwice {
     }
 }
 
+/// Every item of a list that comes in pages.
+macro_rules! all {
+    ($request:expr) => {
+        $request
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .map_err($crate::errors::translate)
+    };
+}
+pub(crate) use all;
+
 /// What does not exist is `None`.
 pub(crate) fn absent<T>(answer: Result<T, PortError>) -> Result<Option<T>, PortError> {
     match answer {

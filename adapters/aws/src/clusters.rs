@@ -18,7 +18,7 @@ use pipectl_stages::{
 };
 
 use crate::{
-    call::{absent, deletion},
+    call::{absent, all, deletion},
     client::Aws,
     convert,
     errors::{self, translate, translate_creation},
@@ -68,9 +68,7 @@ impl ClusterApi for Aws {
     }
 
     async fn names(&self) -> Result<Vec<String>, PortError> {
-        let pages = self.eks().list_clusters().into_paginator().items().send();
-        let names: Result<Vec<String>, _> = pages.collect().await;
-        names.map_err(translate)
+        all!(self.eks().list_clusters())
     }
 
     async fn create(&self, spec: &ClusterSpec) -> Result<Cluster, PortError> {

@@ -19,7 +19,7 @@ use pipectl_stages::{
 use serde_json::Value;
 
 use crate::{
-    call::{absent, deletion},
+    call::{absent, all, deletion},
     client::Aws,
     codes, convert,
     errors::{error, translate, unclear},
@@ -52,16 +52,7 @@ impl IdentityApi for Aws {
     }
 
     async fn roles_under(&self, path: &str) -> Result<Vec<String>, PortError> {
-        let roles = self
-            .iam()
-            .list_roles()
-            .path_prefix(path)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let roles = all!(self.iam().list_roles().path_prefix(path))?;
         let mut names: Vec<String> = roles.into_iter().map(|role| role.role_name).collect();
         names.sort();
         Ok(names)
@@ -279,16 +270,7 @@ impl IdentityApi for Aws {
 
 impl Aws {
     async fn attached(&self, role: &str) -> Result<BTreeSet<String>, PortError> {
-        let attached = self
-            .iam()
-            .list_attached_role_policies()
-            .role_name(role)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let attached = all!(self.iam().list_attached_role_policies().role_name(role))?;
         Ok(attached
             .into_iter()
             .filter_map(|policy| policy.policy_arn)
@@ -296,15 +278,7 @@ impl Aws {
     }
 
     async fn inline_names(&self, role: &str) -> Result<Vec<String>, PortError> {
-        self.iam()
-            .list_role_policies()
-            .role_name(role)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)
+        all!(self.iam().list_role_policies().role_name(role))
     }
 
     async fn inline(&self, role: &str) -> Result<BTreeMap<String, Value>, PortError> {
@@ -338,16 +312,7 @@ impl Aws {
         for name in absent(self.inline_names(role).await)?.unwrap_or_default() {
             self.set_inline(role, &name, None).await?;
         }
-        let profiles = self
-            .iam()
-            .list_instance_profiles_for_role()
-            .role_name(role)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate);
+        let profiles = all!(self.iam().list_instance_profiles_for_role().role_name(role));
         for profile in absent(profiles)?.unwrap_or_default() {
             let taken_out = self
                 .iam()

@@ -18,7 +18,7 @@ use pipectl_stages::{
 };
 
 use crate::{
-    call::{NeverTwice, QuotasAreNotThrottling, absent, deletion},
+    call::{NeverTwice, QuotasAreNotThrottling, absent, all, deletion},
     client::Aws,
     codes, convert,
     errors::{error, translate, unclear},
@@ -54,15 +54,7 @@ impl KeyApi for Aws {
     /// Key by key, because the tagging service lags behind and forgets keys that wait for their deletion. Of a key whose own policy
     /// shuts us out, this account's pipectl is not the maker.
     async fn tagged(&self, tags: &Tags) -> Result<Vec<Key>, PortError> {
-        let listed = self
-            .kms()
-            .list_keys()
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let listed = all!(self.kms().list_keys())?;
         let mut found: Vec<Key> = stream::iter(listed)
             .map(|entry| async move {
                 let Some(id) = entry.key_id() else {
@@ -200,16 +192,7 @@ impl KeyApi for Aws {
 
 impl Aws {
     async fn key_tags(&self, id: &str) -> Result<Tags, PortError> {
-        let tags = self
-            .kms()
-            .list_resource_tags()
-            .key_id(id)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let tags = all!(self.kms().list_resource_tags().key_id(id))?;
         Ok(convert::tags(
             tags.iter()
                 .map(|tag| (Some(tag.tag_key()), Some(tag.tag_value()))),

@@ -17,7 +17,7 @@ use pipectl_stages::{
 };
 
 use crate::{
-    call::{absent, deletion},
+    call::{absent, all, deletion},
     client::Aws,
     codes, convert,
     errors::{self, translate},
@@ -38,9 +38,7 @@ impl NodeGroupApi for Aws {
 
     async fn names(&self, cluster: &str) -> Result<Vec<String>, PortError> {
         let request = self.eks().list_nodegroups().cluster_name(cluster);
-        let pages = request.into_paginator().items().send();
-        let names: Result<Vec<String>, _> = pages.collect().await;
-        Ok(absent(names.map_err(translate))?.unwrap_or_default())
+        Ok(absent(all!(request))?.unwrap_or_default())
     }
 
     async fn create(&self, spec: &NodeGroupSpec) -> Result<NodeGroup, PortError> {

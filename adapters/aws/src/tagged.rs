@@ -10,7 +10,7 @@ use pipectl_stages::{
     },
 };
 
-use crate::{client::Aws, convert, errors::translate};
+use crate::{call::all, client::Aws, convert};
 
 #[async_trait]
 impl TaggedApi for Aws {
@@ -19,16 +19,11 @@ impl TaggedApi for Aws {
             .iter()
             .map(|(key, value)| TagFilter::builder().key(key).values(value).build())
             .collect();
-        let found = self
-            .tagging()
-            .get_resources()
-            .set_tag_filters(Some(filters))
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(translate)?;
+        let found = all!(
+            self.tagging()
+                .get_resources()
+                .set_tag_filters(Some(filters))
+        )?;
         let mut resources: Vec<TaggedResource> = found
             .iter()
             .filter_map(|one| {
