@@ -140,8 +140,8 @@ async fn up_goes_on_after_a_kill_at_any_effect() {
     let account = Arc::new(Account::new().await);
     let mut house = House::new(account.clone(), "killed").await;
     house.up(&pipeline(&[])).await.well();
-    let points = chosen(points(&account), 9);
-    assert!(points.len() > 4, "{points:?}");
+    let points = chosen(points(&account), 12);
+    assert!(points.len() > 3, "{points:?}");
     futures::stream::iter(points)
         .map(|point| async move { up_killed_at(&point).await })
         .buffer_unordered(AT_ONCE)
@@ -156,8 +156,8 @@ async fn down_goes_on_after_a_kill_at_any_effect() {
     house.up(&pipeline(&[])).await.well();
     account.aws.reset_counters();
     house.down().await.well();
-    let points = chosen(points(&account), 7);
-    assert!(points.len() > 3, "{points:?}");
+    let points = chosen(points(&account), 10);
+    assert!(points.len() > 2, "{points:?}");
     futures::stream::iter(points)
         .map(|point| async move { down_killed_at(&point).await })
         .buffer_unordered(AT_ONCE)

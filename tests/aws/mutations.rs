@@ -396,7 +396,7 @@ async fn what_aws_says_not_yet_to_is_asked_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_edge_and_every_wait_of_the_way_down_is_needed() {
-    let chosen = chosen(mutations().await, 4);
+    let chosen = chosen(mutations().await, 6);
     let runs = futures::stream::iter(chosen)
         .map(|mutation| async move {
             let faults = match &mutation {

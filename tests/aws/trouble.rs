@@ -232,6 +232,21 @@ async fn what_another_machine_took_down_is_made_anew_under_the_record_of_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_a_removal_that_was_not_finished_all_of_it_comes_again() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    account.faults(vec![error("iam", "DeleteRole", "AccessDenied")]);
+    let seen = house.down().await;
+    assert!(!seen.succeeded());
+    assert!(all(&account.graph(), "eks", "clusters").is_empty());
+    account.faults(Vec::new());
+    house.up(&pipeline(&[])).await.well();
+    is_whole(&account);
+    house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn throttling_and_failures_of_aws_are_borne() {
     let (account, mut house) = street().await;
     let now_and_then = |effect: AwsFaultEffect, seed: u64| AwsFaultRule {

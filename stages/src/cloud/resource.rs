@@ -22,6 +22,9 @@ use crate::{
 /// How often a create is tried anew in one go when its token answers with something dead.
 const ATTEMPTS: u32 = 4;
 
+/// How often a create is repeated here that is refused for what was made just now and is not known everywhere yet.
+const SPREADS_WITHIN: u32 = 6;
+
 /// How often something made just now is looked for before it counts as gone.
 const LOOKS_AT_NEW: u32 = 12;
 
@@ -230,6 +233,7 @@ impl<R: Resource> CloudStep<R> {
     /// Creates under attempts that count up until one answers with something that lives.
     async fn create(&self, cx: &StepContext, first: u32) -> Result<(Change, R::Live), StepError> {
         let mut attempt = first;
+        let mut refused = 0;
         loop {
             if cx.cancel.is_cancelled() {
                 return Err(super::cut_off("create", &self.row.title));
@@ -253,6 +257,16 @@ impl<R: Resource> CloudStep<R> {
                 }
                 Err(error) => {
                     let retry = self.resource.retry(cx, &error);
+                    // Waited out at AWS's pace: the engine's own pauses are for what no pace makes faster.
+                    let unknown =
+                        matches!(error.kind, PortErrorKind::NotFound | PortErrorKind::Invalid);
+                    if retry == Retry::Soon && unknown && refused < SPREADS_WITHIN {
+                        refused += 1;
+                        cx.progress(format!("not known everywhere yet: {}", error.cause));
+                        let share = 1_u32 << (SPREADS_WITHIN - refused);
+                        tokio::time::sleep(self.poll / share).await;
+                        continue;
+                    }
                     return Err(error.during("create", &self.row.title).with_retry(retry));
                 }
             }

@@ -112,6 +112,13 @@ impl Unwanted for Groups {
                 let words = format!("node group {name}");
                 match group.state {
                     NodeGroupState::Deleting => Remnant::going(&name, format!("{words} DELETING")),
+                    // It is asked again; why EKS could not is what a person needs to know.
+                    NodeGroupState::DeleteFailed => {
+                        let why: Vec<String> =
+                            group.issues.iter().map(ToString::to_string).collect();
+                        let words = format!("{words} DELETE_FAILED: {}", why.join("; "));
+                        Remnant::there(&name, words)
+                    }
                     _ => Remnant::there(&name, words),
                 }
             }));
