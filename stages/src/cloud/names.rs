@@ -1,6 +1,8 @@
 //! Names of resources, decided before they are made: the same environment and step give the same name, on every machine.
 
 use pipectl_config::Loaded;
+use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{context::Environment, step::StepId};
@@ -63,11 +65,19 @@ pub fn node_group(group: &str, make_digest: &str, attempt: u32) -> String {
     cut + &tail
 }
 
-/// A client token: AWS answers a repeated call with the same token with what the first one made. Another attempt is
-/// another token, since a token answers with a failed resource as well as with a good one.
+/// The client token of what is made by `request`, which has none yet: AWS answers a repeated call with the same token with
+/// what the first one made. Another attempt is another token, since a token answers with a failed resource as well as with a
+/// good one. So is another request, which AWS would refuse under the same token: the pipeline changed, or what the thing
+/// stands on was made anew after a removal that was cut off.
 #[must_use]
-pub fn token(environment: &Environment, step: &StepId, attempt: u32) -> String {
-    let digest = hex(&format!("{}/{step}/{attempt}", environment.uid));
+pub fn token<T: Serialize>(
+    environment: &Environment,
+    step: &StepId,
+    attempt: u32,
+    request: &T,
+) -> String {
+    let request = hex(&json!(request).to_string());
+    let digest = hex(&format!("{}/{step}/{attempt}/{request}", environment.uid));
     format!("pipectl-{}", &digest[..40])
 }
 
@@ -124,12 +134,11 @@ mod tests {
     #[test]
     fn another_attempt_is_another_token_and_another_group() {
         let (demo, step) = (environment("demo"), StepId::new("network", "nat-gateway-1"));
-        assert_eq!(token(&demo, &step, 1), token(&demo, &step, 1));
-        assert_ne!(token(&demo, &step, 1), token(&demo, &step, 2));
-        assert!(
-            token(&demo, &step, 1).len() <= 64,
-            "EC2 takes 64 characters"
-        );
+        let of = |attempt: u32, subnet: &str| token(&demo, &step, attempt, &subnet);
+        assert_eq!(of(1, "subnet-a"), of(1, "subnet-a"));
+        assert_ne!(of(1, "subnet-a"), of(2, "subnet-a"));
+        assert_ne!(of(1, "subnet-a"), of(1, "subnet-b"));
+        assert!(of(1, "subnet-a").len() <= 64, "EC2 takes 64 characters");
         let digest = hex("make");
         assert_ne!(
             node_group("default", &digest, 1),

@@ -66,6 +66,24 @@ impl ControlPlane {
             .transpose()
     }
 
+    /// The control plane as it is asked for.
+    fn spec(&self, cx: &StepContext, attempt: u32) -> Result<ClusterSpec, StepError> {
+        let mut spec = ClusterSpec {
+            name: self.name(cx),
+            version: self.version(),
+            role: known(cx, &steps::role(), "arn")?,
+            subnets: network::private_subnets(cx, &self.loaded.pipeline.spec.network)?,
+            security_groups: vec![known(cx, &network::steps::control_plane_group(), "id")?],
+            endpoint: self.endpoint(),
+            logging: self.logging(),
+            encryption_key: self.key(cx)?,
+            tags: tags::numbered(self.tags(cx), attempt),
+            token: String::new(),
+        };
+        spec.token = names::token(&cx.environment, &cx.step, attempt, &spec);
+        Ok(spec)
+    }
+
     async fn find(&self, cx: &StepContext) -> Result<Option<Cluster>, StepError> {
         let name = self.name(cx);
         let found = cloud(cx)?.clusters.find(&name).await;
@@ -105,10 +123,8 @@ impl Resource for ControlPlane {
     }
 
     async fn identity(&self, cx: &StepContext, attempt: u32) -> Result<Value, StepError> {
-        Ok(json!({
-            "cluster": self.name(cx),
-            "token": names::token(&cx.environment, &cx.step, attempt),
-        }))
+        let spec = self.spec(cx, attempt)?;
+        Ok(json!({"cluster": spec.name, "token": spec.token}))
     }
 
     async fn create(
@@ -116,18 +132,7 @@ impl Resource for ControlPlane {
         cx: &StepContext,
         attempt: u32,
     ) -> Result<Result<Cluster, PortError>, StepError> {
-        let spec = ClusterSpec {
-            name: self.name(cx),
-            version: self.version(),
-            role: known(cx, &steps::role(), "arn")?,
-            subnets: network::private_subnets(cx, &self.loaded.pipeline.spec.network)?,
-            security_groups: vec![known(cx, &network::steps::control_plane_group(), "id")?],
-            endpoint: self.endpoint(),
-            logging: self.logging(),
-            encryption_key: self.key(cx)?,
-            tags: tags::numbered(self.tags(cx), attempt),
-            token: names::token(&cx.environment, &cx.step, attempt),
-        };
+        let spec = self.spec(cx, attempt)?;
         Ok(cloud(cx)?.clusters.create(&spec).await)
     }
 

@@ -100,6 +100,11 @@ impl<W: Wants> PieceResource<W> {
         format!("pipectl-{}-{}", cx.environment.name, self.wants.called())
     }
 
+    fn token(&self, cx: &StepContext, attempt: u32, spec: &PieceSpec) -> String {
+        let request = (spec, tags::numbered(self.tags(cx), attempt));
+        names::token(&cx.environment, &cx.step, attempt, &request)
+    }
+
     fn tags(&self, cx: &StepContext) -> Tags {
         let mut tags = tags::wanted(cx, &self.name(cx), &self.loaded.pipeline.spec.tags);
         tags.extend(self.wants.extra_tags(cx));
@@ -250,7 +255,7 @@ impl<W: Wants> Resource for PieceResource<W> {
 
     async fn identity(&self, cx: &StepContext, attempt: u32) -> Result<Value, StepError> {
         let spec = self.wants.spec(cx).await?;
-        let token = names::token(&cx.environment, &cx.step, attempt);
+        let token = self.token(cx, attempt, &spec);
         Ok(json!({"make": spec, "name": self.name(cx), "token": token}))
     }
 
@@ -264,11 +269,9 @@ impl<W: Wants> Resource for PieceResource<W> {
         } else {
             tags::stamped(self.tags(cx), attempt)
         };
-        let new = NewPiece {
-            spec: self.wants.spec(cx).await?,
-            tags,
-            token: names::token(&cx.environment, &cx.step, attempt),
-        };
+        let spec = self.wants.spec(cx).await?;
+        let token = self.token(cx, attempt, &spec);
+        let new = NewPiece { spec, tags, token };
         let made = cloud(cx)?.network.create(&new).await;
         if let Ok(piece) = &made {
             self.remember(piece);

@@ -473,9 +473,7 @@ impl Resource for GroupResource {
 impl GroupResource {
     /// The group as it is asked for.
     ///
-    /// EKS refuses a token that comes back with another request, and one group after the other may carry the same name and
-    /// attempt: the file changed, or the group went together with its cluster and its subnets. So the request is part of the
-    /// token. Nothing is made twice by that, as a cluster has one group of a name.
+    /// Its token may differ from the one of the run before: nothing is made twice, as a cluster has one group of a name.
     fn spec(&self, cx: &StepContext, attempt: u32) -> Result<NodeGroupSpec, StepError> {
         let network = &self.loaded.pipeline.spec.network;
         let mut spec = NodeGroupSpec {
@@ -495,10 +493,7 @@ impl GroupResource {
             tags: tags::numbered(self.tags(cx), attempt),
             token: String::new(),
         };
-        let request = names::hex(&json!(spec).to_string());
-        let step = format!("{}-{request}", cx.step.name());
-        let step = crate::step::StepId::new(cx.step.stage(), &step);
-        spec.token = names::token(&cx.environment, &step, attempt);
+        spec.token = names::token(&cx.environment, &cx.step, attempt, &spec);
         Ok(spec)
     }
 }
