@@ -24,7 +24,7 @@ pub struct LoadOptions {
     /// Fields to set, in order.
     pub overrides: Vec<Override>,
     /// Whether the platform runs in the sandbox on this machine, whatever the file says; decided before anything that
-    /// depends on the provider is filled in or checked. See [`Provider::in_sandbox`].
+    /// depends on the provider is filled in or checked. See [`Provider::in_sandbox`](crate::Provider::in_sandbox).
     pub sandbox: bool,
 }
 
