@@ -191,6 +191,23 @@ pub struct DownArgs {
     /// Which environment.
     #[command(flatten)]
     pub which: Which,
+    /// Where it is, when its local record is lost.
+    #[command(flatten)]
+    pub whereabouts: Whereabouts,
+    /// Don't ask.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Leave volume claims, and the namespaces that hold them.
+    #[arg(long)]
+    pub keep_data: bool,
+    /// How to say it.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Where an environment is of which nothing is recorded on this machine.
+#[derive(Debug, Clone, Args)]
+pub struct Whereabouts {
     /// Find the environment in this sandbox, even when its local record is lost.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default", value_name = "SANDBOX")]
     pub sandbox: Option<String>,
@@ -208,15 +225,36 @@ pub struct DownArgs {
     /// Which account and region.
     #[command(flatten)]
     pub aws: AwsArgs,
-    /// Don't ask.
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Leave volume claims, and the namespaces that hold them.
-    #[arg(long)]
-    pub keep_data: bool,
-    /// How to say it.
-    #[command(flatten)]
-    pub run: RunArgs,
+}
+
+impl Whereabouts {
+    /// The options as they were given, for "next" lines.
+    #[must_use]
+    pub fn arguments(&self) -> String {
+        let mut given = String::new();
+        match self.sandbox.as_deref() {
+            Some("default") => given.push_str(" --sandbox"),
+            Some(name) => given.push_str(&format!(" --sandbox={name}")),
+            None => {}
+        }
+        let file = self
+            .kubeconfig
+            .as_ref()
+            .map(|file| file.display().to_string());
+        let options = [
+            ("kubeconfig", file.as_ref()),
+            ("context", self.context.as_ref()),
+            ("region", self.aws.region.as_ref()),
+            ("profile", self.aws.profile.as_ref()),
+            ("role-arn", self.aws.role_arn.as_ref()),
+        ];
+        for (option, value) in options {
+            if let Some(value) = value {
+                given.push_str(&format!(" --{option} {value}"));
+            }
+        }
+        given
+    }
 }
 
 /// Which environment, as a plain argument or an option.
@@ -286,9 +324,9 @@ pub struct StatusArgs {
     /// Which environment.
     #[command(flatten)]
     pub which: Which,
-    /// Which account.
+    /// Where it is, when its local record is lost.
     #[command(flatten)]
-    pub aws: AwsArgs,
+    pub whereabouts: Whereabouts,
     /// Print as text, JSON or YAML.
     #[arg(long, short, value_enum, default_value_t = DataFormat::Text)]
     pub output: DataFormat,
@@ -298,7 +336,7 @@ pub struct StatusArgs {
     /// Exit with 1 unless everything is in place and ready.
     #[arg(long)]
     pub check: bool,
-    /// Every step, not only every stage.
+    /// Every step, not only every stage; every thing, where nothing is recorded.
     #[arg(long)]
     pub steps: bool,
 }

@@ -6,6 +6,7 @@ pub mod codes;
 mod down;
 pub mod explain;
 mod forget;
+mod holdings;
 mod kubeconfig;
 mod list;
 pub mod output;
@@ -17,8 +18,10 @@ mod run_report;
 pub mod sandbox;
 mod status;
 mod token;
+mod unrecorded;
 mod up;
 mod validate;
+mod whereabouts;
 
 use crate::exit::Exit;
 use crate::failure::Failure;

@@ -14,6 +14,7 @@ use super::{
     list::phase_words,
     output::Output,
     reach::{Start, reach},
+    unrecorded, whereabouts,
 };
 use crate::{
     engine::{event::Endpoint, span},
@@ -32,6 +33,8 @@ use crate::{
 struct Report {
     environment: String,
     uid: String,
+    /// Always: what is not has another form.
+    recorded: bool,
     phase: LifePhase,
     place: String,
     #[serde(skip)]
@@ -102,15 +105,25 @@ struct StepReport {
 /// Runs it.
 ///
 /// # Errors
-/// When nothing is recorded of the environment, or its record cannot be read. A cluster out of reach is no error: the
-/// recorded half is shown, and why there is no live half.
+/// When the environment is neither recorded here nor found where the command line says, when it lives elsewhere than that, or
+/// its record cannot be read. A cluster out of reach is no error: the recorded half is shown, and why there is no live half.
 pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
     let environment = environment::meant(args.which.name().as_deref())?;
     let name = environment.name().to_owned();
     let Some(state) = environment::recorded(&environment)? else {
-        return Err(environment::unknown(&name));
+        if args.offline {
+            return Err(environment::unknown(&name));
+        }
+        return unrecorded::run(args, &environment, output).await;
     };
-    let place = args.aws.recorded(&state);
+    let place = match args.whereabouts.aws.recorded(&state) {
+        Some(_) => Some(whereabouts::recorded_place(
+            &args.whereabouts,
+            &state,
+            &name,
+        )?),
+        None => None,
+    };
     let loaded = standing::recorded_pipeline(&state);
     let steps = match (&place, &loaded) {
         (Some(place), Some(loaded)) => {
@@ -155,6 +168,7 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
     let report = Report {
         environment: name,
         uid: state.uid().map(|uid| uid.to_string()).unwrap_or_default(),
+        recorded: true,
         phase: state.phase(),
         place: place
             .as_ref()

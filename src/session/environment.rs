@@ -202,5 +202,5 @@ pub fn unknown(name: &str) -> Failure {
         format!("environment {name}"),
         "nothing is recorded of it on this machine",
     )
-    .hint("see `pipectl list`; one whose record is lost is still removed by `pipectl down --env NAME --sandbox`, with --region, or with --kubeconfig and --context")
+    .hint("see `pipectl list`; one whose record is lost is still found by `pipectl status NAME` and `pipectl down NAME` with --sandbox, with --region, or with --kubeconfig and --context")
 }

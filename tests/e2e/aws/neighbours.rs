@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Account, Stranger, World, small};
 
@@ -43,6 +43,9 @@ fn two_environments_and_a_stranger_share_an_account() {
     others.0.extend(strangers.0.clone());
     assert_eq!(others.counts().get("clusters"), Some(&1));
     fs::remove_dir_all(world.environment("left")).expect("the record");
+    sandbox.count_anew();
+    looked_at_without_a_record(&world, &option, &files[0]);
+    assert_eq!(sandbox.aws_calls().changes(), [].into());
     let down = ["down", "--env", "left", &option, "--yes"];
     let down = world.events(&down).exits(0);
     assert_eq!(down.events().left(), Vec::<Value>::new());
@@ -78,6 +81,39 @@ fn two_environments_and_a_stranger_share_an_account() {
     assert_eq!(down.events().left(), Vec::<Value>::new());
     sandbox.account().assert_only(&strangers);
     world.assert_nothing_recorded();
+}
+
+/// Whoever looks at `left` is told what is there and that it would be taken up, and nothing is written down for that.
+fn looked_at_without_a_record(world: &World, option: &str, file: &str) {
+    let status = ["status", "left", option, "-o", "json"];
+    let status = world.pipectl(&status).exits(0).json();
+    assert_eq!(status["recorded"], false, "{status:#}");
+    for kind in ["EKS cluster", "VPC"] {
+        assert_eq!(status["holds"][kind], 1, "{status:#}");
+    }
+    let told = world.pipectl(&["status", "left", option, "--check"]);
+    let told = told.exits(1).stdout;
+    for words in ["1 EKS cluster", "nothing is recorded of it on this machine"] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
+    let nobody = ["status", "nobody", option];
+    world.pipectl(&nobody).exits(3).complains("STA001");
+
+    let plan = ["plan", file, option, "-o", "json"];
+    let plan = world.pipectl(&plan).exits(0).json();
+    let steps = plan.as_array().expect("steps");
+    for step in steps {
+        assert!(step["unknown"].is_null(), "{step:#}");
+        let differences = step["differences"].as_array().expect("differences");
+        let adopted = |one: &Value| one["change"] == "adopted";
+        assert!(differences.iter().all(adopted), "{step:#}");
+    }
+    let control_plane = steps
+        .iter()
+        .find(|step| step["step"] == "cluster/control-plane")
+        .expect("the control plane");
+    assert_ne!(control_plane["differences"], json!([]));
+    assert!(!world.environment("left").exists());
 }
 
 /// Words that mark what is an environment's: its name in tags and names, its VPC, its instances, and the profile of its nodes.
