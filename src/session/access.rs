@@ -7,10 +7,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use futures::{StreamExt, stream};
 use pipectl_adapters::{
     helm::{HelmAdapter, HelmOptions},
-    kubernetes::{ConnectOptions, Kubernetes, KubernetesAdapter, write_own_kubeconfig},
+    kubernetes::write_own_kubeconfig,
     secrets::LocalSecrets,
 };
 use pipectl_config::Loaded;
@@ -20,8 +19,6 @@ use pipectl_stages::{
     UpOptions,
     account::inventory as account_inventory,
     inventory::{self, Inventory},
-    objects::ownership::{ENVIRONMENT_LABEL, ENVIRONMENT_UID_LABEL},
-    ports::objects::{ClusterIdentity, ObjectApi, Selection},
 };
 use pipectl_state::{Environment, EnvironmentState, Fence, Pins, Redactor};
 use serde_json::Value;
@@ -31,13 +28,11 @@ use uuid::Uuid;
 
 use super::{
     account::{Account, same_account},
+    cluster::Cluster,
     inspect::{Inspection, Seen},
     place::{Entrance, Place, Region, pinned_identity},
 };
 use crate::{exit::Exit, failure::Failure};
-
-/// How many lists are under way at once when an environment is looked for by its labels.
-const LISTS_AT_ONCE: usize = 16;
 
 /// How a command reaches where its environment lives.
 pub struct Access {
@@ -62,15 +57,6 @@ enum Way {
     Cluster(Cluster),
     /// An AWS account, in which the cluster comes to be.
     Account(Account),
-}
-
-/// A cluster that was there before; changes are refused until it is pinned.
-struct Cluster {
-    kubernetes: Arc<KubernetesAdapter>,
-    /// Who it is, as it said at the connection.
-    identity: ClusterIdentity,
-    /// The context that was taken.
-    entrance: Entrance,
 }
 
 /// An environment that is there, whether or not anything is recorded of it here.
@@ -427,74 +413,6 @@ pub fn recorded_outputs(state: &EnvironmentState) -> BTreeMap<String, Value> {
         .iter()
         .map(|(id, step)| (id.clone(), step.outputs.clone()));
     outputs.filter(|(_, outputs)| !outputs.is_null()).collect()
-}
-
-impl Cluster {
-    async fn open(entrance: Entrance, place: &Place, redactor: &Redactor) -> Result<Self, Failure> {
-        let mut options = ConnectOptions::new(&entrance.kubeconfig);
-        options.context.clone_from(&entrance.context);
-        options.redactor = redactor.clone();
-        let reached = async {
-            let adapter = Kubernetes::connect(options).await?;
-            let identity = adapter.identity().await?;
-            Ok::<_, PortError>((adapter, identity))
-        };
-        let (adapter, identity) = reached.await.map_err(|error| unreached(error, place))?;
-        Ok(Self {
-            kubernetes: Arc::new(adapter),
-            identity,
-            entrance,
-        })
-    }
-
-    async fn find(&self, name: &str) -> Result<Option<Found>, PortError> {
-        let record = pipectl_stages::environment::find(self.kubernetes.as_ref(), name).await?;
-        Ok(record.and_then(|record| {
-            Some(Found {
-                uid: record.environment.uid.parse().ok()?,
-                created: record.created,
-                state: None,
-            })
-        }))
-    }
-
-    async fn remains(&self, name: &str) -> Result<BTreeSet<String>, PortError> {
-        let objects: &dyn ObjectApi = self.kubernetes.as_ref();
-        let (kinds, mut unseen) = objects.all_served().await?;
-        let looks = kinds.into_iter().map(|served| async move {
-            let selection = Selection {
-                kind: served.kind,
-                namespace: None,
-                labels: Some(format!("{ENVIRONMENT_LABEL}={name}")),
-            };
-            objects.list_metadata(&selection).await
-        });
-        let mut uids = BTreeSet::new();
-        let mut looks = stream::iter(looks).buffer_unordered(LISTS_AT_ONCE);
-        while let Some(look) = looks.next().await {
-            match look {
-                Ok(objects) => uids.extend(objects.iter().filter_map(|object| {
-                    let labels = &object["metadata"]["labels"];
-                    labels[ENVIRONMENT_UID_LABEL].as_str().map(str::to_owned)
-                })),
-                Err(error) => unseen.push(error),
-            }
-        }
-        match unseen.into_iter().next() {
-            Some(error) if uids.is_empty() => Err(error),
-            _ => Ok(uids),
-        }
-    }
-}
-
-/// Why the cluster was not reached: with a kubeconfig that is not right, the input is to blame and nothing was tried.
-fn unreached(error: PortError, place: &Place) -> Failure {
-    let of_kubeconfig = matches!(error.code.as_str(), "K8S001" | "K8S002" | "K8S003");
-    let mut failure = Failure::port(error, "reach", place.to_string());
-    if of_kubeconfig && let Failure::Problem(problem) = &mut failure {
-        problem.exit = Exit::BadInput;
-    }
-    failure
 }
 
 /// Looks at an environment live, step by step, changing nothing.

@@ -7,11 +7,13 @@
 //! | `place.rs` | where it lives: an AWS account, a sandbox or an existing cluster, as pinned at its first `up` |
 //! | `access.rs` | the way there: the adapters, the identity fence |
 //! | `account.rs` | the way to an AWS account and into the cluster in it |
+//! | `cluster.rs` | the way to a cluster that was there before |
 //! | `inspect.rs` | looking at an environment without changing it |
 //! | `standing.rs` | what it offers a person: endpoints, next commands |
 
 pub mod access;
 pub mod account;
+pub mod cluster;
 pub mod environment;
 pub mod inspect;
 pub mod pipeline;

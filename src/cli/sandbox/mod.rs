@@ -1,25 +1,22 @@
 //! `pipectl sandbox`: the embedded cloud on this machine.
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+mod calls;
+mod faults;
+mod inspect;
+
 use std::{
     io::{Read, Seek, SeekFrom},
     path::Path,
 };
 
-use pipectl_sandbox::{
-    AwsFaultRule, CallCount, Count, FaultRule, Phase, Sandbox, SandboxError, SandboxStatus,
-    StartOptions, shell_exports,
-};
-use serde::Serialize;
-use serde_json::Value;
+use pipectl_sandbox::{Phase, Sandbox, SandboxError, SandboxStatus, StartOptions, shell_exports};
 
 use super::{
     args::{DataFormat, SandboxCommand},
     output::Output,
     preparing::Preparing,
 };
-use crate::engine::span;
+use crate::{engine::span, exit::Exit, failure::Failure};
 
 /// Opens the sandbox of this name; nothing is created or started.
 ///
@@ -155,27 +152,14 @@ pub async fn run(command: &SandboxCommand, output: Output) -> Result<Exit, Failu
             name,
             reset,
             output: format,
-        } => calls(&open(&name.name)?, *reset, *format, output).await,
+        } => calls::run(&open(&name.name)?, *reset, *format, output).await,
         SandboxCommand::Faults { name, set, clear } => {
-            let sandbox = open(&name.name)?;
-            if let Some(file) = set {
-                let (kubernetes, aws) = read_faults(file)?;
-                sandbox.set_faults(&kubernetes).await?;
-                sandbox.set_aws_faults(&aws).await?;
-            } else if *clear {
-                sandbox.set_faults(&[]).await?;
-                sandbox.set_aws_faults(&[]).await?;
-            }
-            let kubernetes = sandbox.faults().await?.into_iter().map(Rule::Kubernetes);
-            let aws = sandbox.aws_faults().await?.into_iter().map(Rule::Aws);
-            let rules: Vec<Rule> = kubernetes.chain(aws).collect();
-            output.data(DataFormat::Yaml, &rules);
-            Ok(Exit::Ok)
+            faults::run(&open(&name.name)?, set.as_deref(), *clear, output).await
         }
         SandboxCommand::Inspect {
             name,
             output: format,
-        } => inspect(&open(&name.name)?, *format, output).await,
+        } => inspect::run(&open(&name.name)?, *format, output).await,
         SandboxCommand::Supervise { .. } => Ok(Exit::Usage),
     }
 }
@@ -332,160 +316,6 @@ fn read_end(path: &Path) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A rule of a fault plan, for the one or the other endpoint.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Rule {
-    Kubernetes(FaultRule),
-    Aws(AwsFaultRule),
-}
-
-/// Conditions that only a call of AWS can meet, and effects that only it can suffer.
-const OF_AWS: (&[&str], &[&str]) = (
-    &[
-        "service",
-        "action",
-        "zone",
-        "instance_type",
-        "percent",
-        "seed",
-    ],
-    &[
-        "throttle",
-        "internal",
-        "error",
-        "stale",
-        "expireCredentials",
-        "capacity",
-        "failToJoin",
-    ],
-);
-
-fn read_faults(file: &Path) -> Result<(Vec<FaultRule>, Vec<AwsFaultRule>), Failure> {
-    let text = if file == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(file)
-    };
-    let text = text.map_err(|error| unreadable(file, &error))?;
-    parse_faults(&text).map_err(|error| {
-        Failure::problem(Exit::BadInput, "CLI012", "read", format!("the fault plan {}", file.display()), error)
-            .hint("a fault plan is a list of rules, for Kubernetes e.g. [{verb: apply, resource: kafkas, count: 1, effect: {type: status, code: 500}}], for AWS e.g. [{action: CreateNatGateway, count: 1, effect: {type: throttle}}]")
-    })
-}
-
-/// The rules for both endpoints, told apart by what only AWS's have.
-fn parse_faults(text: &str) -> Result<(Vec<FaultRule>, Vec<AwsFaultRule>), String> {
-    let rules: Vec<Value> = serde_norway::from_str(text).map_err(|error| error.to_string())?;
-    let (mut kubernetes, mut aws) = (Vec::new(), Vec::new());
-    for (number, rule) in rules.into_iter().enumerate() {
-        let (conditions, effects) = OF_AWS;
-        let suffers = rule["effect"]["type"].as_str().unwrap_or_default();
-        let of_aws =
-            conditions.iter().any(|key| rule.get(key).is_some()) || effects.contains(&suffers);
-        let wrong = |error: serde_json::Error| format!("rule {}: {error}", number + 1);
-        if of_aws {
-            aws.push(serde_json::from_value(rule).map_err(wrong)?);
-        } else {
-            kubernetes.push(serde_json::from_value(rule).map_err(wrong)?);
-        }
-    }
-    Ok((kubernetes, aws))
-}
-
-/// What clients asked of both endpoints.
-#[derive(Debug, Serialize)]
-struct Calls {
-    kubernetes: Vec<Count>,
-    aws: Vec<CallCount>,
-}
-
-async fn calls(
-    sandbox: &Sandbox,
-    reset: bool,
-    format: DataFormat,
-    output: Output,
-) -> Result<Exit, Failure> {
-    let calls = Calls {
-        kubernetes: sandbox.counters().await?,
-        aws: sandbox.aws_calls().await?,
-    };
-    if reset {
-        sandbox.reset_counters().await?;
-        sandbox.reset_aws_calls().await?;
-    }
-    if format != DataFormat::Text {
-        output.data(format, &calls);
-        return Ok(Exit::Ok);
-    }
-    for count in &calls.kubernetes {
-        let resource = match count.group.as_str() {
-            "" => count.resource.clone(),
-            group => format!("{}.{group}", count.resource),
-        };
-        output.line(format!(
-            "{:>7} {:<18} {:<12} {resource}",
-            count.count, count.agent, count.verb
-        ));
-    }
-    for count in &calls.aws {
-        let verb = if count.mutating { "change" } else { "read" };
-        let failed = match count.failed {
-            0 => String::new(),
-            failed => format!("  ({failed} failed)"),
-        };
-        output.line(format!(
-            "{:>7} {:<18} {verb:<12} {}:{}{failed}",
-            count.calls, count.agent, count.service, count.action
-        ));
-    }
-    Ok(Exit::Ok)
-}
-
-async fn inspect(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result<Exit, Failure> {
-    let graph = sandbox.inspect_aws().await?;
-    if format != DataFormat::Text {
-        output.data(format, &graph);
-        return Ok(Exit::Ok);
-    }
-    let mut lines = Vec::new();
-    for (account, services) in members(&graph["accounts"]) {
-        resources(&format!("{account}  global"), services, &mut lines);
-    }
-    for (account, regions) in members(&graph["regions"]) {
-        for (region, services) in members(regions) {
-            resources(&format!("{account}  {region}"), services, &mut lines);
-        }
-    }
-    for line in &lines {
-        output.line(line);
-    }
-    if lines.is_empty() {
-        output.note("there is nothing in any account");
-    }
-    Ok(Exit::Ok)
-}
-
-/// Members of an object, none of anything else.
-fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
-}
-
-/// A line for every resource of the services of one account and region.
-fn resources(place: &str, services: &Value, lines: &mut Vec<String>) {
-    for (service, families) in members(services) {
-        for (family, found) in members(families) {
-            for (id, one) in members(found) {
-                let state = ["state", "status", "lifecycle"]
-                    .into_iter()
-                    .find_map(|key| one.get(key)?.as_str());
-                let state = state.map(|state| format!("  {state}")).unwrap_or_default();
-                lines.push(format!("{place}  {service:<5} {family:<22} {id}{state}"));
-            }
-        }
-    }
-}
-
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::problem(
         Exit::BadInput,
@@ -495,21 +325,4 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
         error.to_string(),
     )
     .hint("check the path and its permissions")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_faults;
-
-    #[test]
-    fn one_plan_holds_faults_of_kubernetes_and_of_aws() {
-        let (kubernetes, aws) = parse_faults(
-            "[{verb: apply, count: 1, effect: {type: status, code: 500}}, {action: CreateNatGateway, effect: {type: throttle}}, {effect: {type: capacity}}, {effect: {type: reset}}]",
-        )
-        .unwrap();
-        assert_eq!(kubernetes.len(), 2);
-        assert_eq!(aws.len(), 2);
-        let wrong = parse_faults("[{action: CreateVpc, verb: apply}]").unwrap_err();
-        assert!(wrong.starts_with("rule 1: unknown field `verb`"), "{wrong}");
-    }
 }
