@@ -253,7 +253,12 @@ fn down_body(view: &View, finished: &Finished, theme: &Theme) -> Vec<String> {
         let things = counted(report.checked as usize, "thing");
         lines.extend(entry("checked", &format!("{things}{over}"), theme));
         lines.extend(entry("gone", &report.gone.to_string(), theme));
-        lines.extend(entry("left", &still_there(view).to_string(), theme));
+        let left = match (still_there(view), not_checked(view)) {
+            (left, 0) => left.to_string(),
+            (0, _) => "not known".to_owned(),
+            (left, _) => format!("{left} or more"),
+        };
+        lines.extend(entry("left", &left, theme));
         for item in &report.remaining {
             let (label, text, next) = match &item.fate {
                 Fate::Scheduled { on } => ("scheduled", format!("{} on {on}", item.resource), None),

@@ -68,6 +68,8 @@ pub struct Inventory {
     pub not_checked: Vec<(String, String)>,
     /// Where was looked, e.g. `Kubernetes (54 kinds)`.
     pub over: Vec<String>,
+    /// Which look found a thing, by key, where that is known: as `not_checked` names it when it fails.
+    pub looks: BTreeMap<String, String>,
 }
 
 impl Inventory {
@@ -429,9 +431,17 @@ fn keep_namespaces(inventory: &mut Inventory) {
 #[must_use]
 pub fn absence(before: &Inventory, now: &Inventory) -> AbsenceReport {
     let looked_for: BTreeSet<&String> = before.items.keys().chain(now.items.keys()).collect();
+    let failed: BTreeSet<&String> = now.not_checked.iter().map(|(what, _)| what).collect();
+    // What was not looked for is not gone.
+    let unseen = |key: &String| {
+        before
+            .looks
+            .get(key)
+            .is_some_and(|look| failed.contains(look))
+    };
     let gone = looked_for
         .iter()
-        .filter(|key| !now.items.contains_key(**key))
+        .filter(|key| !now.items.contains_key(**key) && !unseen(key))
         .count();
     let mut remaining: Vec<Leftover> = now
         .items
@@ -464,6 +474,27 @@ pub fn absence(before: &Inventory, now: &Inventory) -> AbsenceReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_could_not_be_looked_for_is_not_counted_as_gone() {
+        let there = || ItemStanding::There {
+            held_by: Vec::new(),
+            safe_next: None,
+        };
+        let mut before = Inventory::default();
+        for (id, look) in [("VPC a", "EC2"), ("role b", "IAM")] {
+            before.put(id.to_owned(), id.to_owned(), "thing", there());
+            before.looks.insert(id.to_owned(), look.to_owned());
+        }
+        let now = Inventory {
+            not_checked: vec![("EC2".to_owned(), "expired".to_owned())],
+            ..Inventory::default()
+        };
+        let report = absence(&before, &now);
+        assert_eq!((report.checked, report.gone), (2, 1));
+        assert_eq!(report.remaining.len(), 1);
+        assert_eq!(absence(&before, &Inventory::default()).gone, 2);
+    }
 
     #[tokio::test]
     async fn only_helms_own_records_are_left_out() {

@@ -211,7 +211,7 @@ fn down_with_something_left() {
 
       checked        54 things over Kubernetes (31 kinds), Helm releases
       gone           52
-      left           1
+      left           1 or more
       still there    Namespace kafka ← KafkaTopic kafka/orders ← finalizer
                      strimzi.io/topic-operator ← its controller is gone
                      safe next: pipectl down

@@ -14,7 +14,7 @@ use crate::{
         scope::{self, Vpcs, cluster_name, own_cluster, own_pieces},
         tags,
     },
-    cluster::removal::own_roles,
+    cluster::{log_group::left_behind, removal::own_roles},
     context::{Environment, Intents, Ports, Progress, ProgressSink, StepContext},
     error::{PortError, StepError},
     inventory::{Inventory, Item, ItemStanding},
@@ -39,6 +39,9 @@ const LOOKED_AT: &[&str] = &[
     "ssm",
     "elasticloadbalancing",
 ];
+
+/// The look at what lives in the environment's VPC, whoever made it.
+const IN_THE_VPC: &str = "EC2 in the VPC";
 
 /// Takes the inventory outside of a run: before a `down`, or for `status`. `outputs` are those recorded, by step.
 pub async fn look_around(
@@ -87,7 +90,7 @@ pub(super) async fn take(cx: &StepContext, keep_data: bool) -> Inventory {
     let vpcs = match scope::vpcs(cx).await {
         Ok(vpcs) => vpcs,
         Err(error) => {
-            let what = "VPCs".to_owned();
+            let what = IN_THE_VPC.to_owned();
             inventory.not_checked.push((what, error.cause));
             Vpcs::default()
         }
@@ -104,7 +107,7 @@ pub(super) async fn take(cx: &StepContext, keep_data: bool) -> Inventory {
     );
     let sections: [(&str, Result<Vec<Seen>, StepError>); 8] = [
         ("EC2", of_ec2),
-        ("EC2 in the VPC", inside),
+        (IN_THE_VPC, inside),
         ("EBS", of_ebs),
         ("ELB", of_elb),
         ("EKS", of_eks),
@@ -117,6 +120,8 @@ pub(super) async fn take(cx: &StepContext, keep_data: bool) -> Inventory {
         match section {
             Ok(seen) => {
                 for Seen { item, key } in seen {
+                    let look = inventory.looks.entry(key.clone());
+                    look.or_insert_with(|| name.to_owned());
                     inventory.items.entry(key).or_insert(item);
                 }
             }
@@ -332,16 +337,8 @@ async fn keys_and_logs(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
     {
         all.push(seen("key alias", &alias, Vec::new()));
     }
-    let name = names::log_group(&cluster_name(cx).await?);
-    let group = cloud.logs.find(&name).await;
-    let group = group.map_err(reading("log groups"))?;
-    if group.is_some_and(|group| {
-        !matches!(
-            tags::owner(&group.tags, &cx.environment),
-            Owner::Other { .. }
-        )
-    }) {
-        all.push(seen("log group", &name, Vec::new()));
+    if let Some(group) = left_behind(cx).await? {
+        all.push(seen("log group", &group.name, Vec::new()));
     }
     Ok(all)
 }

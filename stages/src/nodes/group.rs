@@ -274,7 +274,7 @@ pub fn make_digest(group: &Config, network: &Network) -> String {
 fn hint(code: Option<&str>) -> &'static str {
     match code {
         Some("AsgInstanceLaunchFailures") => {
-            "name further instance types or zones, or take on-demand instances; then run pipectl up"
+            "name further instance types or zones, or take on-demand instead of spot instances; then run pipectl up"
         }
         Some("InstanceLimitExceeded" | "LimitExceeded") => {
             "raise the quota that it names in Service Quotas, then run pipectl up"
