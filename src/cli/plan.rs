@@ -92,6 +92,8 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
             }
         })
         .collect();
+    // Whoever reads may stop reading: what the look needed on disk is gone by then.
+    drop(access);
     let to_do = planned
         .iter()
         .any(|step| !step.differences.is_empty() || step.unknown.is_some());

@@ -80,11 +80,14 @@ pub async fn run(
     };
     let ports = access.ports(None, None)?;
     let inventory = access.inventory(&ports, &owner, None, false).await;
+    let place = access.place.to_string();
+    // Whoever reads may stop reading: what the look needed on disk is gone by then.
+    drop(access);
     let report = Report {
         environment: name.to_owned(),
         uid,
         recorded: false,
-        place: access.place.to_string(),
+        place,
         since: found.as_ref().map(|found| found.created.clone()),
         state: found.and_then(|found| found.state),
         holds: inventory.counts().into_iter().collect(),
