@@ -140,9 +140,11 @@ impl Account {
         (sum(&counters), sum(&self.changes()))
     }
 
-    /// Changes that were refused, as `service Action: times`.
+    /// Changes that were refused, as `service Action: times`. A subnet that goes takes its association along, and who
+    /// dissociates it in that very moment is told that there is none: that is no refusal.
     pub fn refused(&self) -> Vec<String> {
-        let refused = self.changes().into_iter().filter(|count| count.failed > 0);
+        let failed = self.changes().into_iter().filter(|count| count.failed > 0);
+        let refused = failed.filter(|count| count.action != "DisassociateRouteTable");
         refused
             .map(|count| format!("{} {}: {}", count.service, count.action, count.failed))
             .collect()

@@ -168,3 +168,23 @@ async fn of_two_first_runs_of_one_name_one_wins_and_the_other_makes_nothing() {
     winner.down().await.well();
     is_empty(&account);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_logs_of_a_cluster_that_was_never_ours_stay() {
+    let account = Arc::new(Account::new().await);
+    let cluster = FakeCluster::new(&account);
+    let cloud = account.ports(&cluster).await.cloud.unwrap();
+    // EKS puts no tags on the groups that it makes, and they outlive their cluster.
+    let name = "/aws/eks/pipectl-twin/cluster";
+    cloud.logs.create(name, &Tags::new()).await.unwrap();
+    let before = whole(&account.graph());
+
+    let mut house = House::new(account.clone(), "twin").await;
+    let impossible = "[{name: default, size: 1, instanceTypes: [m6i.gigantic]}]";
+    let refused = house
+        .up(&pipeline(&[("spec.nodeGroups", impossible)]))
+        .await;
+    assert_eq!(refused.error_of("account/preflight").code, "ACC005");
+    house.down().await.well();
+    assert_eq!(whole(&account.graph()), before);
+}

@@ -6,14 +6,53 @@ use async_trait::async_trait;
 use pipectl_config::Loaded;
 use serde_json::{Value, json};
 
+use super::steps;
 use crate::{
-    cloud::{Look, Resource, cloud, names, tags},
+    cloud::{Look, Resource, cloud, names, scope::cluster_name, tags, text},
     context::StepContext,
     error::{PortError, StepError},
     objects::ownership::Owner,
     ports::{cloud::Tags, logs::LogGroup},
     step::{Change, Difference, Readiness},
 };
+
+/// The log group that the environment's cluster left: its own, or one without tags, which EKS made (anew) for it. Where the
+/// environment never came to a cluster of that name, one without tags is of somebody else's.
+///
+/// # Errors
+/// When the account cannot be read.
+pub(crate) async fn left_behind(cx: &StepContext) -> Result<Option<LogGroup>, StepError> {
+    let cluster = cluster_name(cx).await?;
+    let name = names::log_group(&cluster);
+    let found = cloud(cx)?.logs.find(&name).await;
+    let found = found.map_err(|error| error.during("look at", format!("log group {name}")))?;
+    let Some(group) = found else {
+        return Ok(None);
+    };
+    let ours = match tags::owner(&group.tags, &cx.environment) {
+        Owner::Ours => true,
+        Owner::Other { .. } => false,
+        Owner::Unmarked => had_cluster(cx, &cluster).await?,
+    };
+    Ok(ours.then_some(group))
+}
+
+/// Whether the environment has, or had, the cluster of this name, as its record or its anchor says; not while that is
+/// somebody else's.
+async fn had_cluster(cx: &StepContext, name: &str) -> Result<bool, StepError> {
+    let cloud = cloud(cx)?;
+    let live = cloud.clusters.find(name).await;
+    let live = live.map_err(|error| error.during("look at", format!("EKS cluster {name}")))?;
+    if let Some(live) = live {
+        return Ok(tags::foreign(&live.tags, &cx.environment).is_none());
+    }
+    if text(cx, &steps::control_plane(), "name").is_some_and(|made| made == name) {
+        return Ok(true);
+    }
+    let anchor = cloud.anchors.find(&cx.environment.name).await;
+    let anchor = anchor.map_err(|error| error.during("read", "the environment's anchor"))?;
+    Ok(anchor.is_some_and(|anchor| anchor.uid == cx.environment.uid && anchor.cluster == name))
+}
 
 /// The log group of an environment's cluster.
 pub(super) struct ControlPlaneLogs {

@@ -8,7 +8,7 @@ mod changes;
 mod control_plane;
 pub mod entrance;
 mod key;
-mod log_group;
+pub(crate) mod log_group;
 mod oidc;
 pub mod removal;
 pub mod steps;

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{STAGE, balancers, key::WAITING_DAYS};
+use super::{STAGE, balancers, key::WAITING_DAYS, log_group::left_behind};
 use crate::{
     blocks::Row,
     cloud::{
@@ -159,21 +159,15 @@ struct LogGroup {
 impl Unwanted for LogGroup {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
         let name = names::log_group(&cluster_name(cx).await?);
-        let found = cloud(cx)?.logs.find(&name).await;
-        let found = found.map_err(|error| error.during("look at", format!("log group {name}")))?;
+        let found = left_behind(cx).await?;
         let mut away = self
             .away_since
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(group) = found {
+        if found.is_some() {
             *away = None;
-            // One that came back carries no tags; only another environment's is left alone.
-            let others = matches!(
-                tags::owner(&group.tags, &cx.environment),
-                Owner::Other { .. }
-            );
-            let remnant = Remnant::there(&name, format!("log group {name}"));
-            return Ok(if others { Vec::new() } else { vec![remnant] });
+            let words = format!("log group {name}");
+            return Ok(vec![Remnant::there(&name, words)]);
         }
         let since = *away.get_or_insert_with(Instant::now);
         Ok(if since.elapsed() >= self.stays_away {
