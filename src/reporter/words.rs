@@ -58,6 +58,8 @@ pub fn goes_on(left: &Interrupted) -> String {
 pub fn counted(count: usize, thing: &str) -> String {
     if count == 1 {
         format!("1 {thing}")
+    } else if thing.ends_with('s') {
+        format!("{count} {thing}es")
     } else {
         format!("{count} {thing}s")
     }

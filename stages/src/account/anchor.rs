@@ -130,7 +130,8 @@ impl Resource for AnchorResource {
     }
 
     fn summary(&self, live: &Anchor) -> String {
-        format!("recorded in the account since {}", live.created)
+        let since = live.created.strftime("%Y-%m-%dT%H:%M:%SZ");
+        format!("recorded in the account since {since}")
     }
 
     fn works(&self, live: &Anchor) -> Option<String> {

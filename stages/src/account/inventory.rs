@@ -319,7 +319,7 @@ async fn keys_and_logs(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
             KeyState::PendingDeletion(on) => ItemStanding::Scheduled {
                 on: on.map_or_else(
                     || "a date that KMS does not say".to_owned(),
-                    |on| on.to_string(),
+                    |on| on.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
                 ),
             },
             _ => ItemStanding::There {

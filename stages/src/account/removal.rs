@@ -137,9 +137,12 @@ impl Removal for Proof {
         }
         cx.finding(Finding::Absence(report.clone()));
         if open.is_empty() {
+            let things = match report.checked {
+                1 => "1 thing".to_owned(),
+                number => format!("{number} things"),
+            };
             return Ok(RemovalProgress::Gone(format!(
-                "{} things checked over {}",
-                report.checked,
+                "{things} checked over {}",
                 report.over.join(", ")
             )));
         }

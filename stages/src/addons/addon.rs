@@ -50,8 +50,12 @@ pub fn resolve(
             .take(5)
             .map(|offer| offer.version.as_str())
             .collect();
-        StepError::new("ADD001", "install", format!("add-on {name}"), cause)
-            .with_hint(format!("on offer are {}", versions.join(", ")))
+        let hint = if versions.is_empty() {
+            "take it out of spec.addons, or name another Kubernetes version".to_owned()
+        } else {
+            format!("on offer are {}", versions.join(", "))
+        };
+        StepError::new("ADD001", "install", format!("add-on {name}"), cause).with_hint(hint)
     };
     if let Some(wanted) = &addon.version {
         return if offers(wanted) {

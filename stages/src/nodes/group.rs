@@ -423,7 +423,10 @@ impl Resource for GroupResource {
 
     fn summary(&self, live: &NodeGroup) -> String {
         let types = live.make.instance_types.join(", ");
-        format!("{} nodes of {types}", live.scaling.desired)
+        match live.scaling.desired {
+            1 => format!("1 node of {types}"),
+            nodes => format!("{nodes} nodes of {types}"),
+        }
     }
 
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {

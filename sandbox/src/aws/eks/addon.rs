@@ -89,7 +89,7 @@ impl Addon {
 
 /// Add-ons of which something has to run on nodes that is no daemon set: without a node they don't work.
 fn needs_nodes(name: &str) -> bool {
-    ["coredns", "aws-ebs-csi-driver"].contains(&name)
+    ["coredns", "aws-ebs-csi-driver", "metrics-server"].contains(&name)
 }
 
 /// Those that come with a cluster unmanaged.
