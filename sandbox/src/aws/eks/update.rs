@@ -100,6 +100,19 @@ pub(super) struct Change<'a> {
     pub(super) wait: Wait,
 }
 
+impl<'a> Change<'a> {
+    /// One of a cluster's settings.
+    fn of_cluster(kind: &'a str, list: Vec<(&'a str, String)>) -> Self {
+        Self {
+            kind,
+            list,
+            of: (None, None),
+            version: None,
+            wait: Wait::ClusterUpdated,
+        }
+    }
+}
+
 /// Note an update of a cluster or of something in it, and let it be done later. Returns the reply.
 pub(super) fn begin(
     scene: &mut Scene<'_>,
@@ -310,13 +323,7 @@ fn update_config(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Api
             scene,
             params,
             &name,
-            Change {
-                kind: "EndpointAccessUpdate",
-                list,
-                of: (None, None),
-                version: None,
-                wait: Wait::ClusterUpdated,
-            },
+            Change::of_cluster("EndpointAccessUpdate", list),
         ));
     }
     if let Some(logs) = logs {
@@ -332,13 +339,7 @@ fn update_config(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Api
             scene,
             params,
             &name,
-            Change {
-                kind: "LoggingUpdate",
-                list,
-                of: (None, None),
-                version: None,
-                wait: Wait::ClusterUpdated,
-            },
+            Change::of_cluster("LoggingUpdate", list),
         ));
     }
     if let Some(mode) = access {
@@ -357,13 +358,7 @@ fn update_config(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Api
             scene,
             params,
             &name,
-            Change {
-                kind: "AccessConfigUpdate",
-                list,
-                of: (None, None),
-                version: None,
-                wait: Wait::ClusterUpdated,
-            },
+            Change::of_cluster("AccessConfigUpdate", list),
         ));
     }
     if let Some(support) = support {
@@ -374,13 +369,7 @@ fn update_config(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Api
             scene,
             params,
             &name,
-            Change {
-                kind: "UpgradePolicyUpdate",
-                list,
-                of: (None, None),
-                version: None,
-                wait: Wait::ClusterUpdated,
-            },
+            Change::of_cluster("UpgradePolicyUpdate", list),
         ));
     }
     free(cluster, "DeletionProtectionUpdate")?;
@@ -391,13 +380,7 @@ fn update_config(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Api
         scene,
         params,
         &name,
-        Change {
-            kind: "DeletionProtectionUpdate",
-            list,
-            of: (None, None),
-            version: None,
-            wait: Wait::ClusterUpdated,
-        },
+        Change::of_cluster("DeletionProtectionUpdate", list),
     ))
 }
 
@@ -459,13 +442,7 @@ fn associate_encryption(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Val
         scene,
         params,
         &name,
-        Change {
-            kind: "AssociateEncryptionConfig",
-            list,
-            of: (None, None),
-            version: None,
-            wait: Wait::ClusterUpdated,
-        },
+        Change::of_cluster("AssociateEncryptionConfig", list),
     ))
 }
 

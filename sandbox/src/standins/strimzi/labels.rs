@@ -109,3 +109,30 @@ pub(super) fn selector_of(cluster: &Cluster<'_>, component: Component) -> Map<St
     );
     selector
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_handed_on_but_for_those_that_the_operator_sets() {
+        let labels = [
+            ("team", "data"),
+            ("pipectl.dev/environment", "demo"),
+            ("app.kubernetes.io/version", "1"),
+            ("app.kubernetes.io/name", "mine"),
+            ("app.kubernetes.io/part-of", "mine"),
+            ("strimzi.io/cluster", "other"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let handed_on: Vec<String> = inherited(&labels).map(|(key, _)| key).collect();
+        assert_eq!(
+            handed_on,
+            [
+                "team",
+                "pipectl.dev/environment",
+                "app.kubernetes.io/version"
+            ]
+        );
+    }
+}
