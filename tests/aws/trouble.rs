@@ -350,6 +350,9 @@ async fn a_vpc_that_was_brought_is_used_and_never_changed() {
         .await;
     assert_eq!(seen.error_of("account/preflight").code, "NET005");
 
+    let address = make(PieceSpec::Address, "a").await;
+    let subnet = subnets[0].clone();
+    make(PieceSpec::NatGateway { subnet, address }, "n").await;
     let before = standing(&account.graph());
     let whole = format!("{{id: {vpc}, privateSubnets: [{}]}}", subnets.join(", "));
     let loaded = pipeline(&[("spec.network.existingVpc", &whole)]);

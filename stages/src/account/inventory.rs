@@ -210,6 +210,8 @@ async fn dwellers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError>
         for interface in interfaces.map_err(reading("interfaces"))? {
             let held_by = match around.whose(cx, &interface) {
                 Whose::Leftover => Vec::new(),
+                // In a VPC that was brought, NAT gateways and endpoints came with it.
+                Whose::Going(_) if !own && holders::goes_with_piece(&interface) => continue,
                 Whose::Going(words) => vec![words],
                 Whose::Others(_) if !own => continue,
                 Whose::Others(chain) => chain.into_iter().skip(1).collect(),
