@@ -44,6 +44,8 @@ async fn brought_up(reference: &Path, release: &Release) -> (Temporary, Kubernet
         "up",
         "--sandbox=brought-up",
         "--set",
+        "provider=sandbox",
+        "--set",
         &strimzi,
         "--set",
         &kafka,
