@@ -156,6 +156,12 @@ fn standing_as(kind: &str, id: &str, standing: ItemStanding) -> Seen {
     }
 }
 
+/// What is to be said of a thing in the environment's VPC, unless it is the environment's.
+fn unless(ours: bool) -> Vec<String> {
+    let words = || "not tagged as this environment's".to_owned();
+    (!ours).then(words).into_iter().collect()
+}
+
 fn reading(what: &str) -> impl Fn(PortError) -> StepError + '_ {
     move |error| error.during("look for", what)
 }
@@ -200,9 +206,9 @@ async fn dwellers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError>
         let inside = Selector::Vpc(vpc.clone());
         let instances = cloud.compute.instances(&inside).await;
         for instance in instances.map_err(reading("instances"))? {
-            let concern = own || scope::belongs(&instance.tags, cx, &cluster);
-            if concern && instance.state != InstanceState::Terminated {
-                all.push(seen("instance", &instance.id, Vec::new()));
+            let ours = scope::belongs(&instance.tags, cx, &cluster);
+            if (own || ours) && instance.state != InstanceState::Terminated {
+                all.push(seen("instance", &instance.id, unless(ours)));
             }
         }
         let around = Around::look(cx, vpc).await?;
@@ -226,9 +232,9 @@ async fn dwellers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError>
         ] {
             let found = cloud.network.find(kind, &Lookup::InVpc(vpc.clone())).await;
             for piece in found.map_err(reading(kind.words()))? {
-                let concern = own || scope::belongs(&piece.tags, cx, &cluster);
-                if concern && piece.is_alive() && !holders::inherent(&piece) {
-                    all.push(seen(kind.words(), &piece.id, Vec::new()));
+                let ours = scope::belongs(&piece.tags, cx, &cluster);
+                if (own || ours) && piece.is_alive() && !holders::inherent(&piece) {
+                    all.push(seen(kind.words(), &piece.id, unless(ours)));
                 }
             }
         }
@@ -265,9 +271,11 @@ async fn balancers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError
     for (vpc, own) in vpcs.all() {
         let inside = cloud(cx)?.balancers.in_vpc(vpc).await;
         for balancer in inside.map_err(reading("load balancers"))? {
-            if own || scope::belongs(&balancer.tags, cx, &cluster) {
-                let chain = holders::balancer_chain(&balancer);
-                all.push(seen("load balancer", &balancer.name, chain[1..].to_vec()));
+            let ours = scope::belongs(&balancer.tags, cx, &cluster);
+            if own || ours {
+                let mut chain = holders::balancer_chain(&balancer).split_off(1);
+                chain.extend(unless(ours));
+                all.push(seen("load balancer", &balancer.name, chain));
             }
         }
     }

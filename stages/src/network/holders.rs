@@ -145,7 +145,10 @@ fn described(interface: &Interface) -> String {
     let attachment = interface.attachment.as_ref();
     let owner = attachment.and_then(|attachment| attachment.owner.as_deref());
     match (interface.description.as_str(), owner) {
-        ("", None) => format!("a {} of unknown maker", interface.interface_type),
+        ("", None) => format!(
+            "type {}, made by nobody that AWS names",
+            interface.interface_type
+        ),
         ("", Some(owner)) => format!("{} of {owner}", interface.interface_type),
         (description, _) => format!("\"{description}\""),
     }
