@@ -10,7 +10,7 @@ use super::{
     screen::{name_width, stage_words},
     steps::step_text,
     theme::{Theme, pad},
-    view::{StageStand, View},
+    view::{StageStand, Stand, View},
     words::{counted, goes_on, stamp, took},
 };
 use crate::engine::{Event, EventKind, Verb, WAITED_IN_VAIN, event::Urgency};
@@ -18,6 +18,10 @@ use crate::engine::{Event, EventKind, Verb, WAITED_IN_VAIN, event::Urgency};
 /// How long a stage must have been silent before its waiting is told, in milliseconds. A log that stands still for
 /// minutes looks dead; one that tells every poll hides what matters.
 const SILENCE_MS: u64 = 30_000;
+
+/// After how long the same words are told again, in milliseconds: CI systems end a job that says nothing for ten minutes,
+/// and a control plane takes nine.
+const REPEAT_MS: u64 = 180_000;
 
 /// Writes plain lines.
 pub struct Plain<W> {
@@ -32,6 +36,8 @@ pub struct Plain<W> {
     stands: Vec<StageStand>,
     /// When a stage last said something, and its last words.
     said: BTreeMap<usize, (u64, String)>,
+    /// When anything was written last.
+    written_ms: u64,
     /// How many steps were withheld and not told yet, and when.
     withheld: (usize, u64),
 }
@@ -52,6 +58,7 @@ impl<W: Write + Send> Plain<W> {
             },
             stands: Vec::new(),
             said: BTreeMap::new(),
+            written_ms: 0,
             withheld: (0, 0),
         }
     }
@@ -60,6 +67,7 @@ impl<W: Write + Send> Plain<W> {
         if self.quiet {
             return Ok(());
         }
+        self.written_ms = at_ms;
         let name = pad(name, name_width(&self.view));
         writeln!(self.out, "{} {name} {text}", stamp(at_ms))?;
         self.out.flush()
@@ -123,19 +131,40 @@ impl<W: Write + Send> Plain<W> {
         let Some(stage) = stages.iter().position(|stage| stage.name == step.stage()) else {
             return Ok(());
         };
-        let began = self.view.stage_times(stage).0.unwrap_or(event.elapsed_ms);
+        self.tell_waiting(stage, event.elapsed_ms)
+    }
+
+    /// What a stage waits for, if it was silent for long enough, and says something new or said it long ago.
+    fn tell_waiting(&mut self, stage: usize, now_ms: u64) -> io::Result<()> {
+        let began = self.view.stage_times(stage).0.unwrap_or(now_ms);
         let words = stage_words(&self.view, stage, StageStand::Working);
-        let (last, known) = self
-            .said
-            .get(&stage)
-            .cloned()
-            .unwrap_or((began, String::new()));
-        if event.elapsed_ms.saturating_sub(last) < SILENCE_MS || words == known {
+        let said = self.said.get(&stage).cloned();
+        let (last, known) = said.unwrap_or((began, String::new()));
+        let silent = now_ms.saturating_sub(last);
+        if silent < SILENCE_MS || (words == known && silent < REPEAT_MS) {
             return Ok(());
         }
-        self.said.insert(stage, (event.elapsed_ms, words.clone()));
+        self.said.insert(stage, (now_ms, words.clone()));
         let name = self.view.plan.stages[stage].name.clone();
-        self.line(event.elapsed_ms, &name, &format!("waits: {words}"))
+        self.line(now_ms, &name, &format!("waits: {words}"))
+    }
+
+    /// What the stages at work wait for, when nothing was said for a while: a step says its words once, and they may stay true
+    /// for minutes.
+    fn break_silence(&mut self, now_ms: u64) -> io::Result<()> {
+        if now_ms.saturating_sub(self.written_ms) < SILENCE_MS {
+            return Ok(());
+        }
+        for stage in 0..self.stands.len() {
+            let at_work = self
+                .view
+                .members(stage)
+                .any(|step| matches!(step.stand, Stand::Acting(_) | Stand::Waiting(_)));
+            if at_work {
+                self.tell_waiting(stage, now_ms)?;
+            }
+        }
+        Ok(())
     }
 
     /// What was not begun because of a failure, in one line behind it.
@@ -215,5 +244,10 @@ impl<W: Write + Send> Reporter for Plain<W> {
             self.step_line(event)?;
         }
         self.stage_lines(at)
+    }
+
+    fn tick(&mut self, now_ms: u64) {
+        // Where nothing can be written any more, the next event finds out.
+        let _ = self.break_silence(now_ms);
     }
 }

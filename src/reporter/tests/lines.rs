@@ -9,7 +9,7 @@ use insta::assert_snapshot;
 
 use super::streams;
 use crate::{
-    engine::{Event, event::EVENT_VERSION},
+    engine::{Event, EventKind, event::EVENT_VERSION},
     reporter::{
         Reporter,
         attach::attach_all,
@@ -49,6 +49,34 @@ fn plain(events: &[Event], verbose: bool, quiet: bool) -> String {
         plain.event(event).expect("paper takes everything");
     }
     paper.text()
+}
+
+#[test]
+fn a_long_wait_is_told_again_now_and_then() {
+    let paper = Paper::default();
+    let mut plain = Plain::new(paper.clone(), false, false, false);
+    let events = streams::up_ok();
+    let waits = |event: &Event| matches!(event.kind, EventKind::StepWaits { .. });
+    let first = events.iter().position(waits).expect("something waits");
+    for event in &events[..=first] {
+        plain.event(event).expect("paper takes everything");
+    }
+    let begun = events[first].elapsed_ms;
+    let mut lines = Vec::new();
+    for second in 1..600 {
+        plain.tick(begun + second * 1_000);
+        let count = paper.text().lines().count();
+        if lines.last().is_none_or(|(_, last)| *last != count) {
+            lines.push((second, count));
+        }
+    }
+    let silences: Vec<u64> = lines.windows(2).map(|two| two[1].0 - two[0].0).collect();
+    assert!(!silences.is_empty(), "nothing was said in ten minutes");
+    assert!(
+        silences.iter().all(|seconds| *seconds <= 180),
+        "{silences:?}"
+    );
+    assert!(lines.len() < 20, "not every second: {}", paper.text());
 }
 
 #[test]
