@@ -109,16 +109,30 @@ impl Sandbox {
             .then(|| self.layout.log(component))
     }
 
+    /// The log of a component of an EKS cluster, by the cluster's id (see [`EksStatus::id`](crate::EksStatus)), or `None` when
+    /// no cluster has a component of that name.
+    #[must_use]
+    pub fn eks_log_path(&self, cluster: &str, component: &str) -> Option<PathBuf> {
+        Self::component_names()
+            .any(|name| name == component)
+            .then(|| {
+                let root = self.layout.aws_clusters().join(cluster);
+                Layout { root }.log(component)
+            })
+    }
+
     /// Names for [`Sandbox::log_path`].
     #[must_use]
     pub fn log_names() -> Vec<&'static str> {
-        let components = Program::ALL
-            .into_iter()
-            .filter(|program| *program != Program::Helm);
-        components
+        Self::component_names().chain(["supervisor"]).collect()
+    }
+
+    /// The programs of a control plane.
+    fn component_names() -> impl Iterator<Item = &'static str> {
+        let programs = Program::ALL.into_iter();
+        programs
+            .filter(|program| *program != Program::Helm)
             .map(Program::file_name)
-            .chain(["supervisor"])
-            .collect()
     }
 
     /// Build the components where they aren't there yet.
@@ -211,5 +225,7 @@ mod tests {
         };
         assert!(sandbox.log_path("etcd").is_some());
         assert_eq!(sandbox.log_path("../pki/tokens"), None);
+        assert!(sandbox.eks_log_path("c-1", "etcd").is_some());
+        assert_eq!(sandbox.eks_log_path("c-1", "supervisor"), None);
     }
 }

@@ -154,8 +154,9 @@ fn title(program: Program) -> String {
 /// How long a program takes to build on 2 cores with an empty cache, for the "about".
 fn usual_build_time(program: Program) -> Duration {
     Duration::from_secs(match program {
-        Program::KubeApiserver => 150,
-        Program::KubeControllerManager | Program::Helm | Program::Kwok => 60,
-        Program::KubeScheduler | Program::Etcd => 20,
+        Program::KubeApiserver => 180,
+        Program::KubeControllerManager | Program::Etcd => 45,
+        Program::Helm | Program::Kwok => 60,
+        Program::KubeScheduler => 10,
     })
 }

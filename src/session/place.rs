@@ -193,14 +193,16 @@ impl Place {
                 format!("environment {environment} in {self}"),
                 format!("it lives in {pinned}"),
             )
-            .hint(pinned.hint(self))),
+            .hint(pinned.hint(self, environment))),
             _ => Ok(()),
         }
     }
 
     /// What somebody can do who meant `now` for an environment that lives here.
-    fn hint(&self, now: &Self) -> String {
-        let another = "or give a new environment another name with --env";
+    fn hint(&self, now: &Self, environment: &str) -> String {
+        let another = format!(
+            "or give a new environment another name with --env (if nothing came of it there: pipectl forget {environment})"
+        );
         match self {
             Self::Sandbox(_) if self.sandbox() == now.sandbox() => {
                 format!("it lives in the plain cluster: add --set provider=sandbox, {another}")

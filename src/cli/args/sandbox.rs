@@ -77,7 +77,7 @@ pub enum SandboxCommand {
         /// Which.
         #[command(flatten)]
         name: SandboxName,
-        /// The component; without one: the names there are.
+        /// The component, or CLUSTER/COMPONENT of an EKS cluster that is there; without one: the names there are.
         component: Option<String>,
         /// The last lines to print.
         #[arg(long, default_value_t = 200)]

@@ -3,11 +3,9 @@
 mod calls;
 mod faults;
 mod inspect;
+mod logs;
 
-use std::{
-    io::{Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::path::Path;
 
 use pipectl_sandbox::{Phase, Sandbox, SandboxError, SandboxStatus, StartOptions, shell_exports};
 
@@ -147,7 +145,7 @@ pub async fn run(command: &SandboxCommand, output: Output) -> Result<Exit, Failu
             name,
             component,
             tail,
-        } => logs(&open(&name.name)?, component.as_deref(), *tail, output),
+        } => logs::run(&open(&name.name)?, component.as_deref(), *tail, output).await,
         SandboxCommand::Calls {
             name,
             reset,
@@ -197,7 +195,14 @@ pub async fn running(sandbox: &Sandbox) -> Result<SandboxStatus, Failure> {
 async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result<Exit, Failure> {
     let status = sandbox.status().await?;
     if format != DataFormat::Text {
-        output.data(format, &status);
+        // `sandbox env` is asked for the key; a status may end in a log.
+        let shown = status.map(|mut status| {
+            if let Some(aws) = &mut status.aws {
+                aws.secret_access_key = "hidden: see pipectl sandbox env".to_owned();
+            }
+            status
+        });
+        output.data(format, &shown);
         return Ok(Exit::Ok);
     }
     let Some(status) = status else {
@@ -252,11 +257,16 @@ async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result
         ));
     }
     output.line(format!(
-        "  memory      {} in {} processes",
+        "  memory      {} in {}",
         megabytes(status.total_memory()),
-        status.components().count() + 1
+        match status.components().count() + 1 {
+            1 => "1 process".to_owned(),
+            many => format!("{many} processes"),
+        }
     ));
-    output.line("");
+    if status.components().next().is_some() {
+        output.line("");
+    }
     for component in status.components() {
         let memory = component.memory.map_or_else(|| "-".to_owned(), megabytes);
         let restarts = match component.restarts {
@@ -273,47 +283,6 @@ async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result
     output.line("");
     output.line("  next        eval \"$(pipectl sandbox env)\" · pipectl sandbox logs · pipectl sandbox stop");
     Ok(Exit::Ok)
-}
-
-/// How much of a log's end is read at most.
-const LOG_BYTES: u64 = 4 * 1024 * 1024;
-
-fn logs(
-    sandbox: &Sandbox,
-    component: Option<&str>,
-    tail: usize,
-    output: Output,
-) -> Result<Exit, Failure> {
-    let known = || Sandbox::log_names().join(", ");
-    let Some(component) = component else {
-        output.line(known());
-        return Ok(Exit::Ok);
-    };
-    let Some(path) = sandbox.log_path(component) else {
-        return Err(Failure::problem(
-            Exit::BadInput,
-            "CLI011",
-            "show",
-            format!("the log of {component}"),
-            "there is no such component",
-        )
-        .hint(format!("there are: {}", known())));
-    };
-    let text = read_end(&path).map_err(|error| unreadable(&path, &error))?;
-    let lines: Vec<_> = text.lines().collect();
-    for line in &lines[lines.len().saturating_sub(tail)..] {
-        output.line(line);
-    }
-    Ok(Exit::Ok)
-}
-
-fn read_end(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.take(LOG_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

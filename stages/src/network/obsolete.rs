@@ -123,6 +123,6 @@ impl Unwanted for NatGateways {
     }
 
     fn gone(&self) -> String {
-        "no NAT gateway too many".to_owned()
+        "no surplus NAT gateways".to_owned()
     }
 }

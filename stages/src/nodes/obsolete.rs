@@ -88,6 +88,6 @@ impl Unwanted for Groups {
     }
 
     fn gone(&self) -> String {
-        "no node group too many".to_owned()
+        "no surplus node groups".to_owned()
     }
 }

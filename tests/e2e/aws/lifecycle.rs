@@ -64,6 +64,22 @@ fn the_blueprint_on_aws_in_hostile_surroundings() {
         "a no-op changed the account"
     );
 
+    // What the control plane has written is at hand, and its keeper's status shows no key.
+    let name = "cloud";
+    let log = [
+        "sandbox",
+        "logs",
+        "--name",
+        name,
+        "pipectl-streaming/kube-apiserver",
+    ];
+    assert!(said(world.pipectl(&log).exits(0)).stdout.lines().count() > 10);
+    said(
+        world
+            .pipectl(&["sandbox", "status", "--name", name, "-o", "json"])
+            .exits(0),
+    );
+
     the_way_in(&world, &ambient);
     keeps_no_secret(&world, &sandbox, &secret);
 

@@ -26,8 +26,10 @@ use crate::tools::Programs;
 
 /// How often a control plane that does not come up is booted again before somebody has to ask for it anew.
 const ATTEMPTS: u32 = 3;
-/// How long after a failure nodes and bindings are tried again.
+/// How long after a first failure nodes and bindings are tried again; twice as long after each further one in a row.
 const AGAIN: Duration = Duration::from_secs(2);
+/// The longest such pause: a control plane that cannot come up is not booted all the time.
+const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 
 /// What all control planes share.
 pub(super) struct Shared {
@@ -182,27 +184,36 @@ impl Plane {
     async fn live(self: Arc<Self>) {
         let mut views = self.view.subscribe();
         views.mark_changed();
-        let mut again = false;
+        // Consecutive failures to make it so.
+        let mut failures = 0;
         let look =
             (self.shared.idle / 8).clamp(Duration::from_millis(200), Duration::from_secs(30));
         loop {
-            let pause = if again { AGAIN } else { look };
+            let pause = match failures {
+                0 => look,
+                many => again_after(many),
+            };
             tokio::select! {
                 () = self.ends.cancelled() => return,
                 changed = views.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    again = !self.make().await;
+                    failures = self.make_again(failures).await;
                 }
                 () = tokio::time::sleep(pause) => {
-                    if again {
-                        again = !self.make().await;
+                    if failures > 0 {
+                        failures = self.make_again(failures).await;
                     }
                     self.rest().await;
                 }
             }
         }
+    }
+
+    /// Makes it, and counts on the failures in a row.
+    async fn make_again(&self, failures: u32) -> u32 {
+        if self.make().await { 0 } else { failures + 1 }
     }
 
     /// Make it as it should be; a sleeping one is woken when something has changed. Whether that is done.
@@ -345,6 +356,12 @@ impl Plane {
     }
 }
 
+/// The pause after this many failures in a row.
+fn again_after(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    AGAIN.saturating_mul(1 << doublings).min(AGAIN_AT_MOST)
+}
+
 /// Whether nothing inside has to change; where the front is does not matter.
 fn is_like(made: &ClusterView, wanted: &ClusterView) -> bool {
     let inside = |view: &ClusterView| ClusterView {
@@ -419,5 +436,17 @@ impl Running {
                 false
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound() {
+        assert_eq!(again_after(1), AGAIN);
+        assert_eq!(again_after(2), AGAIN * 2);
+        assert_eq!(again_after(100), AGAIN_AT_MOST);
     }
 }
