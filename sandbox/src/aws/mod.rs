@@ -48,6 +48,7 @@
 //!   unless `.status(...)` says otherwise, `.field(...)` for members of JSON errors.
 //! - Each behaviour gets a row in `FIDELITY.md` with its source and its test.
 
+mod authorize;
 mod cloud;
 mod ec2;
 mod eks;
@@ -182,7 +183,7 @@ pub(crate) fn knows_region(name: &str) -> bool {
 pub(crate) fn empty(file: &Path) -> Result<(), SandboxError> {
     match snapshot::load(file)? {
         Some(world) => {
-            let core = Core::new(world.core.ids, world.core.keys);
+            let core = Core::new(world.core.ids, world.core.keys.without_users());
             snapshot::save(&World::new(core), file)
         }
         None => Ok(()),
@@ -206,6 +207,26 @@ impl Aws {
     #[must_use]
     pub fn credentials_of(&self, account: &str) -> AwsCredentials {
         self.cloud.with(|world| world.core.keys.of(account))
+    }
+
+    /// The key of an IAM user of the sandbox's own account who may do what this policy (JSON) allows, and nothing else. A user of
+    /// that name keeps its key and gets this policy instead of its others.
+    ///
+    /// # Errors
+    /// When the name can't be a user's, or the policy is none.
+    pub fn user(&self, name: &str, policy: &str) -> Result<AwsCredentials, SandboxError> {
+        let place = world::scene::Place {
+            account: DEFAULT_ACCOUNT.to_owned(),
+            region: "us-east-1".to_owned(),
+        };
+        let made = self.cloud.change(|world| {
+            let now = world.core.clock.now();
+            world.on(&place, now, |scene| iam::hand_out(scene, name, policy))
+        });
+        made.map_err(|error| SandboxError::InvalidSetting {
+            setting: "policy",
+            reason: error.message,
+        })
     }
 
     /// The raw graph, for audits; `{}` when there is nothing in any account.

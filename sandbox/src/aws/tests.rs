@@ -305,3 +305,115 @@ async fn clients_that_race_make_one_thing() {
     assert_eq!((won, lost), (1, 11));
     shutdown.cancel();
 }
+
+#[tokio::test]
+async fn callers_may_do_what_their_policies_allow_and_hear_each_services_own_words() {
+    let shutdown = CancellationToken::new();
+    let aws = serve(settings(), shutdown.clone()).await.unwrap();
+    let administrator = Caller::of(&aws, ACCOUNT, "us-west-2");
+    let policy = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":"ec2:CreateVpc","Resource":"*"},
+        {"Effect":"Allow","Action":"ec2:CreateTags","Resource":"*","Condition":{"StringEquals":{"ec2:CreateAction":"CreateVpc"}}},
+        {"Effect":"Allow","Action":["ec2:DeleteVpc","ec2:CreateSubnet"],"Resource":"arn:aws:ec2:*:*:vpc/*",
+         "Condition":{"StringEquals":{"aws:ResourceTag/team":"data"}}},
+        {"Effect":"Deny","Action":"sts:*","Resource":"*"}]}"#;
+    let limited = Caller {
+        keys: aws.user("limited", policy).unwrap(),
+        ..Caller::of(&aws, ACCOUNT, "us-west-2")
+    };
+    let denied = |(status, body): (StatusCode, String), code: &str, on: &str| {
+        assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
+        assert!(body.contains(&format!("<Code>{code}</Code>")), "{body}");
+        assert!(body.contains(on), "{on} in {body}");
+    };
+    // Nothing denies asking who one is.
+    let who = limited
+        .send("sts", "Action=GetCallerIdentity&Version=2011-06-15")
+        .await
+        .unwrap();
+    assert_eq!(who.0, StatusCode::OK, "{}", who.1);
+    assert!(who.1.contains(":user/limited"), "{}", who.1);
+    denied(
+        limited.ec2(LIST).await,
+        "UnauthorizedOperation",
+        "ec2:DescribeVpcs because no identity-based",
+    );
+    let roles = "Action=ListRoles&Version=2010-05-08";
+    denied(
+        limited.send("iam", roles).await.unwrap(),
+        "AccessDenied",
+        "iam:ListRoles",
+    );
+    let session = "Action=AssumeRole&Version=2011-06-15&RoleArn=r&RoleSessionName=s";
+    denied(
+        limited.send("sts", session).await.unwrap(),
+        "AccessDenied",
+        "with an explicit deny",
+    );
+
+    // A dry run tells the two apart.
+    let dry = |form: &str| format!("{form}&DryRun=true");
+    let (status, body) = limited.ec2(&dry(VPC)).await;
+    assert_eq!(status, StatusCode::PRECONDITION_FAILED, "{body}");
+    denied(
+        limited.ec2(&dry(LIST)).await,
+        "UnauthorizedOperation",
+        "DescribeVpcs",
+    );
+
+    // Tags that come with a create need a permission of their own, and later ones another.
+    let tag = |team: &str| {
+        format!(
+            "{VPC}&TagSpecification.1.ResourceType=vpc&TagSpecification.1.Tag.1.Key=team&TagSpecification.1.Tag.1.Value={team}"
+        )
+    };
+    let id = |body: &str| {
+        body.split("<vpcId>")
+            .nth(1)
+            .unwrap()
+            .split('<')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let (status, body) = limited.ec2(&tag("data")).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let (ours, (_, other)) = (id(&body), limited.ec2(&tag("web")).await);
+    let retag = format!(
+        "Action=CreateTags&Version=2016-11-15&ResourceId.1={ours}&Tag.1.Key=a&Tag.1.Value=b"
+    );
+    denied(
+        limited.ec2(&retag).await,
+        "UnauthorizedOperation",
+        "ec2:CreateTags",
+    );
+    // What is there is told by its tags; what is made needs a permission, too.
+    let delete = |id: &str| format!("Action=DeleteVpc&Version=2016-11-15&VpcId={id}");
+    denied(
+        limited.ec2(&delete(&id(&other))).await,
+        "UnauthorizedOperation",
+        &id(&other),
+    );
+    let subnet =
+        format!("Action=CreateSubnet&Version=2016-11-15&VpcId={ours}&CidrBlock=10.0.0.0%2F24");
+    denied(
+        limited.ec2(&subnet).await,
+        "UnauthorizedOperation",
+        ":subnet/*",
+    );
+    let (status, body) = limited.ec2(&delete(&ours)).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+
+    // Another policy holds at once, and the key stays.
+    let all = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+    assert_eq!(
+        aws.user("limited", all).unwrap().access_key_id,
+        limited.keys.access_key_id
+    );
+    assert_eq!(limited.ec2(LIST).await.0, StatusCode::OK);
+    assert!(aws.user("sandbox", all).is_err() && aws.user("other", "{").is_err());
+    assert_eq!(administrator.ec2(LIST).await.0, StatusCode::OK);
+    let shown = aws.inspect().to_string();
+    assert!(shown.contains("limited") && !shown.contains(&limited.keys.secret_access_key));
+    shutdown.cancel();
+}

@@ -41,6 +41,14 @@ async fn the_principal_of_an_assumed_role_has_its_path() {
         tags: tags(&[]),
     };
     let role = account.aws.create_role(&spec).await.unwrap();
+    let looks = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "iam:GetRole", "Resource": role.arn,
+    }]});
+    account
+        .aws
+        .set_inline("deploy", "looks", Some(&looks))
+        .await
+        .unwrap();
     let assumed = with(&account, |options| {
         options.role_arn = Some(role.arn.clone())
     })

@@ -35,3 +35,10 @@ pub(super) fn is_managed(arn: &str) -> bool {
     arn.strip_prefix(PREFIX)
         .is_some_and(|name| POLICIES.contains(&name))
 }
+
+/// The text of one of them, where it is known here (AWS managed policy reference guide: AdministratorAccess).
+pub(super) fn document(arn: &str) -> Option<&'static str> {
+    (arn.strip_prefix(PREFIX)? == "AdministratorAccess").then_some(
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
+    )
+}

@@ -1,5 +1,6 @@
 //! IAM: roles, policies, instance profiles, OIDC providers. Belongs to the account, not to a region.
 
+mod access_key;
 mod document;
 pub(crate) mod instance_profile;
 mod managed;
@@ -7,6 +8,9 @@ mod oidc;
 mod policy;
 mod role;
 mod role_policy;
+mod simulate;
+mod user;
+mod user_policy;
 
 #[cfg(test)]
 mod tests;
@@ -17,16 +21,18 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::aws::authorize::Held;
 use crate::aws::service::{Protocol, Service};
 use crate::aws::wire::error::ApiError;
 use crate::aws::wire::params::Params;
 use crate::aws::world::clock::Time;
 use crate::aws::world::latency::Wait;
 use crate::aws::world::paging::page;
-use crate::aws::world::scene::Scene;
+use crate::aws::world::scene::{Place, Scene};
 
 pub(crate) use self::document::trusts;
 pub(crate) use self::role::Role;
+pub(crate) use self::user::{User, hand_out};
 
 pub(crate) const SERVICE: Service = Service {
     name: "iam",
@@ -40,6 +46,10 @@ pub(crate) const SERVICE: Service = Service {
         policy::ACTIONS,
         instance_profile::ACTIONS,
         oidc::ACTIONS,
+        user::ACTIONS,
+        user_policy::ACTIONS,
+        access_key::ACTIONS,
+        simulate::ACTIONS,
     ],
 };
 
@@ -55,6 +65,8 @@ pub(crate) struct State {
     profiles: BTreeMap<String, instance_profile::Profile>,
     /// By ARN.
     providers: BTreeMap<String, oidc::Provider>,
+    /// By name; without the account's own, whom the account's key belongs to.
+    pub(crate) users: BTreeMap<String, User>,
 }
 
 impl State {
@@ -67,6 +79,54 @@ impl State {
     pub(crate) fn role_of(&self, arn: &str) -> Option<&Role> {
         let name = arn.rsplit('/').next()?;
         self.roles.get(name).filter(|role| role.arn == arn)
+    }
+}
+
+impl State {
+    /// What says what somebody may do, by the ARN of a user, of a role, or of a role's session; none when there is no such user
+    /// or role.
+    pub(crate) fn policies_of(&self, arn: &str) -> Option<Vec<Held>> {
+        let user = self.users.values().find(|user| user.arn == arn);
+        let role = self.role_behind(arn).or_else(|| self.role_of(arn));
+        let (inline, attached) = match (user, role) {
+            (Some(user), _) => (&user.inline, &user.attached),
+            (None, Some(role)) => (&role.inline, &role.attached),
+            (None, None) => return None,
+        };
+        let own = inline.iter().map(|(name, document)| Held {
+            id: name.clone(),
+            document: Some(document.clone()),
+        });
+        let managed = attached.iter().map(|arn| {
+            let own = self.policies.get(arn).map(policy::Policy::document);
+            Held {
+                id: arn.clone(),
+                document: own.or_else(|| managed::document(arn)).map(str::to_owned),
+            }
+        });
+        Some(own.chain(managed).collect())
+    }
+
+    /// The role of a session's ARN: `arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION`.
+    pub(crate) fn role_behind(&self, arn: &str) -> Option<&Role> {
+        let (_, rest) = arn.split_once(":assumed-role/")?;
+        self.roles.get(rest.split('/').next()?)
+    }
+
+    /// The ARN of a role that is there, or that one of that path would have.
+    pub(crate) fn arn_of_role(&self, place: &Place, name: &str, path: &str) -> String {
+        let made = || place.global_arn("iam", &format!("role{path}{name}"));
+        self.roles
+            .get(name)
+            .map_or_else(made, |role| role.arn.clone())
+    }
+
+    /// The same of a user.
+    pub(crate) fn arn_of_user(&self, place: &Place, name: &str, path: &str) -> String {
+        let made = || place.global_arn("iam", &format!("user{path}{name}"));
+        self.users
+            .get(name)
+            .map_or_else(made, |user| user.arn.clone())
     }
 }
 

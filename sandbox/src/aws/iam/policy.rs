@@ -30,6 +30,11 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// What it says.
+    pub(super) fn document(&self) -> &str {
+        &self.document
+    }
+
     fn show(&self, scene: &Scene<'_>, whole: bool) -> Value {
         json!({
             "PolicyName": self.name,
@@ -48,11 +53,14 @@ impl Policy {
     }
 }
 
-/// Names of the roles that a policy is attached to.
+/// Names of the roles and users that a policy is attached to.
 fn attachments(scene: &Scene<'_>, arn: &str) -> Vec<String> {
     let roles = scene.account.iam.roles.values();
-    let mine = roles.filter(|role| role.attached.contains(arn));
-    mine.map(|role| role.name.clone()).collect()
+    let roles = roles.filter(|role| role.attached.contains(arn));
+    let users = scene.account.iam.users.values();
+    let users = users.filter(|user| user.attached.contains(arn));
+    let names = users.map(|user| user.name.clone());
+    roles.map(|role| role.name.clone()).chain(names).collect()
 }
 
 /// One of AWS's, as replies show it.
@@ -246,7 +254,13 @@ fn list_entities(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Api
         )
     });
     let mut page = paged(params, "PolicyRoles", shown.collect())?;
-    page["PolicyUsers"] = json!([]);
+    let asked = matches!(params.text("EntityFilter"), None | Some("User"));
+    let users = scene.account.iam.users.values();
+    let mine =
+        users.filter(|user| asked && user.attached.contains(arn) && user.path.starts_with(prefix));
+    page["PolicyUsers"] = mine
+        .map(|user| json!({"UserName": user.name, "UserId": user.id}))
+        .collect();
     page["PolicyGroups"] = json!([]);
     Ok(page)
 }

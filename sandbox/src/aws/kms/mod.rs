@@ -40,6 +40,11 @@ impl State {
         let id = arn.rsplit('/').next()?;
         self.keys.get(id).filter(|key| key.is_usable())
     }
+
+    /// The id of the key behind an alias.
+    pub(crate) fn target_of(&self, alias: &str) -> Option<&str> {
+        self.aliases.get(alias).map(|alias| alias.target.as_str())
+    }
 }
 
 /// What happens by itself.

@@ -13,6 +13,7 @@ use super::params::Params;
 use super::query;
 use super::render::{Reply, failure, rest_xml_failure, success};
 use super::sigv4::Claim;
+use crate::aws::authorize;
 use crate::aws::cloud::Cloud;
 use crate::aws::service::{Action, Protocol, Service};
 use crate::aws::world::World;
@@ -142,12 +143,6 @@ fn act(
         let what = format!("parameter {name} of {} {}", service.name, call.action.name);
         return Err(ApiError::not_simulated(what));
     }
-    if matches!(service.protocol, Protocol::Ec2 { .. }) && params.flag("DryRun")? == Some(true) {
-        let message = "Request would have succeeded, but DryRun flag is set.";
-        return Err(
-            ApiError::new("DryRunOperation", message).status(StatusCode::PRECONDITION_FAILED)
-        );
-    }
     let invocation = Invocation {
         service: service.name,
         action: call.action.name,
@@ -160,6 +155,13 @@ fn act(
     let stale = world.core.clock.scaled(stale);
     let mut scene = world.scene(&place, caller, &invocation, now);
     scene.view = now.before(stale);
+    authorize::check(&scene, service, call.action.name, params)?;
+    if matches!(service.protocol, Protocol::Ec2 { .. }) && params.flag("DryRun")? == Some(true) {
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        return Err(
+            ApiError::new("DryRunOperation", message).status(StatusCode::PRECONDITION_FAILED)
+        );
+    }
     (call.action.handler)(&mut scene, params)
 }
 

@@ -43,6 +43,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The account's own user, whom the account's key belongs to; may do everything.
+    pub(crate) fn administrator(account: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            arn: format!("arn:aws:iam::{account}:user/sandbox"),
+            user_id: format!("AIDASBX1{account}X"),
+        }
+    }
+
     /// AWS itself, when something happens by the clock.
     pub(crate) fn service(account: &str) -> Self {
         Self {
