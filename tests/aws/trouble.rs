@@ -228,6 +228,76 @@ async fn what_another_machine_took_down_is_made_anew_under_the_record_of_old() {
     house.up(&pipeline(&[])).await.well();
     is_whole(&account);
     house.down().await.well();
+/// An environment whose group was to become larger and found no capacity.
+async fn short_of_nodes() -> (Arc<Account>, House, Loaded) {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    account.faults(vec![AwsFaultRule {
+        effect: AwsFaultEffect::Capacity,
+        ..AwsFaultRule::default()
+    }]);
+    let larger = pipeline(&[("spec.nodeGroups", "[{name: default, size: 3}]")]);
+    let seen = house.up(&larger).await;
+    assert_eq!(seen.error_of("nodes/group-default").code, "NOD001");
+    (account, house, larger)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_to_launch_before_gets_time_when_capacity_comes_back() {
+    let (account, mut house, larger) = short_of_nodes().await;
+    // EKS goes on to report what failed until instances were launched since.
+    let again = account.clone();
+    let back = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        again.faults(Vec::new());
+    });
+    house.up(&larger).await.well();
+    back.await.unwrap();
+    house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_does_not_move_at_all_ends_the_next_run_too() {
+    let (_, mut house, larger) = short_of_nodes().await;
+    let seen = tokio::time::timeout(Duration::from_secs(60), house.up(&larger)).await;
+    let error = seen.expect("an early end").error_of("nodes/group-default");
+    assert_eq!(error.code, "NOD001", "{error}");
+    assert!(error.cause.contains("AsgInstanceLaunchFailures"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_made_smaller_again_works_although_eks_calls_it_degraded() {
+    let (account, mut house, _) = short_of_nodes().await;
+    house.up(&pipeline(&[])).await.well();
+    let graph = account.graph();
+    let groups = all(&graph, "eks", "clusters");
+    assert!(groups[0].1.to_string().contains("DEGRADED"));
+    account.faults(Vec::new());
+    house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roll_of_nodes_that_eks_gives_up_is_told_with_its_reason_and_goes_on_later() {
+    let (account, mut house) = street().await;
+    let older = [("spec.cluster.kubernetesVersion", "1.34")];
+    house.up(&pipeline(&older)).await.well();
+    account.faults(vec![AwsFaultRule {
+        effect: AwsFaultEffect::Capacity,
+        ..AwsFaultRule::default()
+    }]);
+    let seen = house.up(&pipeline(&[])).await;
+    let error = seen.error_of("nodes/group-default");
+    assert_eq!(error.code, "NOD003", "{error}");
+    assert!(error.cause.contains("NodeCreationFailure"), "{error}");
+    assert!(error.hint.is_some(), "{error}");
+    account.faults(Vec::new());
+    house.up(&pipeline(&[])).await.well();
+    house.down().await.well();
+    is_empty(&account);
+}
+
     is_empty(&account);
 }
 

@@ -7,13 +7,16 @@ use pipectl_config::{Addon as Config, AddonName, Loaded};
 use serde_json::{Value, json};
 
 use crate::{
-    cloud::{Look, Pace, Resource, cloud, cut_off, given_up, known, names, tags},
+    cloud::{
+        Look, Pace, Resource, cloud, cut_off, known, names, tags,
+        update::{Update, not_begun},
+    },
     cluster,
     context::StepContext,
-    error::{PortError, PortErrorKind, Retry, StepError},
+    error::{PortError, StepError},
     ports::{
         addons::{Addon, AddonSpec, AddonState, AddonVersion},
-        cloud::{Tags, UpdateProgress},
+        cloud::Tags,
     },
     step::{Change, Difference, Readiness},
 };
@@ -244,15 +247,7 @@ impl Resource for AddonResource {
     async fn mend(&self, cx: &StepContext, live: Addon) -> Result<Addon, StepError> {
         let cloud = cloud(cx)?;
         let what = format!("add-on {}", self.name());
-        let failed = |error: PortError| {
-            let busy = error.kind == PortErrorKind::Conflict;
-            let error = error.during("change", &what);
-            if busy {
-                error.with_retry(Retry::Soon)
-            } else {
-                error
-            }
-        };
+        let failed = |error: PortError| not_begun(error, &what);
         let version = self.version(cx, Some(&live.version)).await?;
         if live.state == AddonState::CreateFailed {
             return self.replace(cx, version).await;
@@ -268,29 +263,19 @@ impl Resource for AddonResource {
         let salt = json!([version, self.configuration(cx)]).to_string();
         let token = names::change_token(&cx.environment, &cx.step, &cx.run, &salt);
         let spec = self.spec(cx, version, token).await?;
-        let update = cloud.addons.change(&spec).await.map_err(failed)?;
-        loop {
-            let progress = cloud
-                .addons
-                .update(&spec.cluster, &spec.name, &update)
-                .await;
-            match progress.map_err(failed)? {
-                Some(UpdateProgress::InProgress) if cx.cancel.is_cancelled() => {
-                    return Err(cut_off("change", &what));
-                }
-                Some(UpdateProgress::InProgress) => {
-                    cx.progress(format!("{what} UPDATING"));
-                    tokio::time::sleep(self.pace.poll(super::POLL)).await;
-                }
-                Some(UpdateProgress::Failed(issues)) => {
-                    let cause = given_up("the change", issues.first());
-                    return Err(StepError::new("ADD002", "change", &what, cause)
-                        .with_evidence(issues.iter().map(ToString::to_string).collect())
-                        .with_hint("mend what it names, then run pipectl up again"));
-                }
-                Some(UpdateProgress::Successful) | None => break,
-            }
-        }
+        let id = cloud.addons.change(&spec).await.map_err(failed)?;
+        let update = Update {
+            what: &what,
+            doing: "the change",
+            says: &format!("{what} UPDATING"),
+            code: "ADD002",
+            hint: |_| "mend what it names, then run pipectl up again",
+            pause: self.pace.poll(super::POLL),
+        };
+        let addons = &cloud.addons;
+        update
+            .carried_out(cx, || addons.update(&spec.cluster, &spec.name, &id))
+            .await?;
         Ok(self.find(cx).await?.unwrap_or(live))
     }
 

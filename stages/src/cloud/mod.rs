@@ -10,13 +10,14 @@ pub mod resource;
 pub(crate) mod role;
 pub mod scope;
 pub mod tags;
+pub(crate) mod update;
 
 use serde_json::Value;
 
 use crate::{
     context::StepContext,
     error::{Retry, StepError},
-    ports::cloud::{Cloud, Issue},
+    ports::cloud::Cloud,
     step::StepId,
 };
 
@@ -79,15 +80,6 @@ pub fn text(cx: &StepContext, step: &StepId, key: &str) -> Option<String> {
 #[must_use]
 pub(crate) fn cut_off(doing: &str, what: impl std::fmt::Display) -> StepError {
     StepError::new("STG009", doing, what, "the run is being cancelled")
-}
-
-/// That EKS gave something up, and the first reason that it gives.
-#[must_use]
-pub(crate) fn given_up(what: &str, reason: Option<&Issue>) -> String {
-    reason.map_or_else(
-        || format!("EKS gave up {what} and does not say why"),
-        |reason| format!("EKS gave up {what}: {}: {}", reason.code, reason.message),
-    )
 }
 
 /// A list of texts that another step put into its outputs; empty when it did not.

@@ -4,15 +4,15 @@ use pipectl_config::KubernetesVersion;
 
 use super::{control_plane::ControlPlane, steps};
 use crate::{
-    cloud::{cloud, cut_off, given_up, known, names},
-    context::StepContext,
-    error::{PortErrorKind, Retry, StepError},
-    ports::{
-        cloud::UpdateProgress,
-        clusters::{Cluster, ClusterChange, ClusterState, Endpoint},
+    cloud::{
+        cloud, cut_off, known, names,
+        update::{Update, not_begun},
     },
 };
 
+    context::StepContext,
+    error::StepError,
+    ports::clusters::{Cluster, ClusterChange, ClusterState, Endpoint},
 /// One change: the field, what it is, what it is to be, and what makes it so.
 pub(super) type Wanted = (&'static str, Option<String>, String, ClusterChange);
 
@@ -119,36 +119,21 @@ pub(super) async fn carry_out(
     for (field, _, to_be, change) in wanted {
         // A cluster that is being made or changed takes no change.
         live = settled(plane, cx, live).await?;
-        cx.progress(format!("{field} → {to_be}"));
         let token = names::change_token(&cx.environment, &cx.step, &cx.run, &to_be);
-        let update = clusters.change(&live.name, &change, &token).await;
-        let update = match update {
-            Ok(update) => update,
-            Err(error) if error.kind == PortErrorKind::Conflict => {
-                return Err(error.during("change", &what).with_retry(Retry::Soon));
-            }
-            Err(error) => return Err(error.during("change", &what)),
+        let begun = clusters.change(&live.name, &change, &token).await;
+        let id = begun.map_err(|error| not_begun(error, &what))?;
+        let update = Update {
+            what: &what,
+            doing: &format!("changing its {field} to {to_be}"),
+            says: &format!("{field} → {to_be}"),
+            code: "EKS007",
+            hint: |_| "mend what it names, then run pipectl up again",
+            pause: plane.pause(),
         };
-        loop {
-            let progress = clusters.update(&live.name, &update).await;
-            let progress = progress.map_err(|error| error.during("change", &what))?;
-            match progress {
-                // What is under way goes on without us; the next change is the next run's.
-                Some(UpdateProgress::InProgress) if cx.cancel.is_cancelled() => {
-                    return Err(cut_off("change", &what));
-                }
-                Some(UpdateProgress::InProgress) => tokio::time::sleep(plane.pause()).await,
-                Some(UpdateProgress::Failed(issues)) => {
-                    let evidence = issues.iter().map(ToString::to_string).collect();
-                    let what_it_did = format!("changing its {field} to {to_be}");
-                    let cause = given_up(&what_it_did, issues.first());
-                    return Err(StepError::new("EKS007", "change", &what, cause)
-                        .with_evidence(evidence)
-                        .with_hint("mend what it names, then run pipectl up again"));
-                }
-                Some(UpdateProgress::Successful) | None => break,
-            }
-        }
+        let name = &live.name;
+        update
+            .carried_out(cx, || clusters.update(name, &id))
+            .await?;
     }
     Ok(live)
 }

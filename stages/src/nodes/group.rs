@@ -12,15 +12,22 @@ use pipectl_config::{
 };
 use serde_json::{Value, json};
 
-use super::joining::Joining;
+use super::{
+    issues::{hint, lasting, only_launches},
+    joining::Joining,
+    lingering::Lingering,
+};
 use crate::{
-    cloud::{Look, Pace, Resource, cloud, cut_off, given_up, known, names, role, tags},
+    cloud::{
+        Look, Pace, Resource, cloud, known, names, role, tags,
+        update::{Update, not_begun},
+    },
     cluster,
     context::StepContext,
     error::{PortError, PortErrorKind, Retry, StepError},
     network,
     ports::{
-        cloud::{Issue, Tags, UpdateProgress},
+        cloud::{Issue, Tags},
         node_groups::{
             Image, Make, NodeGroup, NodeGroupChange, NodeGroupSpec, NodeGroupState, Scaling, Taint,
             TaintEffect,
@@ -29,23 +36,13 @@ use crate::{
     step::{Change, Difference, Readiness},
 };
 
-/// Issues that EKS reports and that may pass by themselves (EKS API, `Issue.code`); with any other a group that is being
-/// made does not succeed any more, though EKS tries on for twenty minutes.
-const PASSING: &[&str] = &[
-    "ClusterUnreachable",
-    "IamThrottling",
-    "InternalFailure",
-    "PodEvictionFailure",
-    "Unknown",
-    "UnknownError",
-];
-
 /// One group of the pipeline.
 pub(super) struct GroupResource {
     loaded: Arc<Loaded>,
     group: Config,
     pace: Pace,
     joining: Joining,
+    lingering: Lingering,
 }
 
 impl GroupResource {
@@ -55,6 +52,7 @@ impl GroupResource {
             group: group.clone(),
             pace,
             joining: Joining::new(pace),
+            lingering: Lingering::new(pace),
         }
     }
 
@@ -201,36 +199,18 @@ impl GroupResource {
         let (cluster, what) = (Self::cluster(cx)?, format!("node group {}", live.name));
         let token = names::change_token(&cx.environment, &cx.step, &cx.run, salt);
         let begun = groups.change(&cluster, &live.name, change, &token).await;
-        let update = begun.map_err(|error| {
-            let busy = error.kind == PortErrorKind::Conflict;
-            let error = error.during("change", &what);
-            if busy {
-                error.with_retry(Retry::Soon)
-            } else {
-                error
-            }
-        })?;
-        loop {
-            let progress = groups.update(&cluster, &live.name, &update).await;
-            match progress.map_err(|error| error.during("change", &what))? {
-                // What is under way goes on without us; the next change is the next run's.
-                Some(UpdateProgress::InProgress) if cx.cancel.is_cancelled() => {
-                    return Err(cut_off("change", &what));
-                }
-                Some(UpdateProgress::InProgress) => {
-                    cx.progress(format!("{what} UPDATING"));
-                    tokio::time::sleep(self.pace.poll(super::POLL)).await;
-                }
-                Some(UpdateProgress::Failed(issues)) => {
-                    let first = issues.first();
-                    let cause = given_up("the change", first);
-                    return Err(StepError::new("NOD003", "change", &what, cause)
-                        .with_evidence(issues.iter().map(ToString::to_string).collect())
-                        .with_hint(hint(first.map(|issue| issue.code.as_str()))));
-                }
-                Some(UpdateProgress::Successful) | None => return Ok(()),
-            }
-        }
+        let id = begun.map_err(|error| not_begun(error, &what))?;
+        let update = Update {
+            what: &what,
+            doing: "the change",
+            says: &format!("{what} UPDATING"),
+            code: "NOD003",
+            hint,
+            pause: self.pace.poll(super::POLL),
+        };
+        update
+            .carried_out(cx, || groups.update(&cluster, &live.name, &id))
+            .await
     }
 
     fn failed(&self, live: &NodeGroup, issues: &[&Issue]) -> Readiness {
@@ -270,63 +250,17 @@ pub fn make_digest(group: &Config, network: &Network) -> String {
     names::hex(&make.to_string())
 }
 
-/// What a person can do about an issue.
-fn hint(code: Option<&str>) -> &'static str {
-    match code {
-        Some("AsgInstanceLaunchFailures") => {
-            "name further instance types or zones, or take on-demand instead of spot instances; then run pipectl up"
-        }
-        Some("InstanceLimitExceeded" | "LimitExceeded") => {
-            "raise the quota that it names in Service Quotas, then run pipectl up"
-        }
-        Some("InsufficientFreeAddresses") => {
-            "the subnets have no free addresses: take a larger spec.network.cidr, or remove what uses them"
-        }
-        Some("NodeCreationFailure") => {
-            "the instances run and do not join: check that their subnets have a way to the internet, and see an instance's system log"
-        }
-        Some("AccessDenied" | "IamNodeRoleNotFound") => {
-            "the nodes' role was changed or is missing: run pipectl up, which puts it right"
-        }
-        _ => "mend what it names, then run pipectl up: it makes another group in its place",
-    }
-}
-
 #[async_trait]
 impl Resource for GroupResource {
     type Live = NodeGroup;
 
     async fn look(&self, cx: &StepContext) -> Result<Look<NodeGroup>, StepError> {
-        let recorded = cx.recorded().and_then(|outputs| outputs["name"].as_str());
-        let alive = |group: &NodeGroup| {
-            !matches!(
-                group.state,
-                NodeGroupState::CreateFailed | NodeGroupState::Deleting
-            )
-        };
-        let mut replaces = None;
-        if let Some(name) = recorded
-            && let Some(group) = self.find(cx, name).await?
-            && alive(&group)
-        {
-            if self.is_of_make(cx, &group) {
-                return Ok(Look::named(cx, group.clone(), &group.tags));
-            }
-            replaces = Some(group.name);
-        }
-        // Attempts count up by name: a group that came to nothing keeps its name until it is deleted.
-        let digest = self.digest();
-        let mut attempt = 1;
-        while let Some(group) = self
-            .find(cx, &names::node_group(&self.group.name, &digest, attempt))
-            .await?
-        {
-            if alive(&group) {
-                return Ok(Look::named(cx, group.clone(), &group.tags));
-            }
-            attempt += 1;
-        }
-        Ok(Look::Absent { attempt, replaces })
+        let look = self.seek(cx).await?;
+        self.lingering.came_upon(match &look {
+            Look::There { live, .. } => Some(live),
+            Look::Absent { .. } | Look::Foreign(_) => None,
+        });
+        Ok(look)
     }
 
     async fn identity(&self, cx: &StepContext, attempt: u32) -> Result<Value, StepError> {
@@ -441,28 +375,10 @@ impl Resource for GroupResource {
                 None => Readiness::waiting("the group is not seen yet"),
             });
         };
-        let lasting: Vec<&Issue> = live
-            .issues
-            .iter()
-            .filter(|issue| !PASSING.contains(&issue.code.as_str()))
-            .collect();
         match live.state {
-            NodeGroupState::Creating | NodeGroupState::Degraded if !lasting.is_empty() => {
-                Ok(self.failed(&live, &lasting))
-            }
-            NodeGroupState::Creating
-            | NodeGroupState::Degraded
-            | NodeGroupState::Updating
-            | NodeGroupState::Active => {
-                let looked = self.joining.look(cx, &Self::cluster(cx)?, &live).await?;
-                // A larger size counts as carried out before its instances could be launched.
-                let short = live.state == NodeGroupState::Active
-                    && matches!(looked, Readiness::InProgress { .. });
-                Ok(if short && !lasting.is_empty() {
-                    self.failed(&live, &lasting)
-                } else {
-                    looked
-                })
+            NodeGroupState::Updating => self.joining.look(cx, &Self::cluster(cx)?, &live).await,
+            NodeGroupState::Creating | NodeGroupState::Degraded | NodeGroupState::Active => {
+                self.coming(cx, &live, &lasting(&live.issues)).await
             }
             NodeGroupState::CreateFailed
             | NodeGroupState::DeleteFailed
@@ -474,6 +390,80 @@ impl Resource for GroupResource {
 }
 
 impl GroupResource {
+    /// The group of the wanted make, by its record, else by its name.
+    async fn seek(&self, cx: &StepContext) -> Result<Look<NodeGroup>, StepError> {
+        let recorded = cx.recorded().and_then(|outputs| outputs["name"].as_str());
+        let alive = |group: &NodeGroup| {
+            !matches!(
+                group.state,
+                NodeGroupState::CreateFailed | NodeGroupState::Deleting
+            )
+        };
+        let mut replaces = None;
+        if let Some(name) = recorded
+            && let Some(group) = self.find(cx, name).await?
+            && alive(&group)
+        {
+            if self.is_of_make(cx, &group) {
+                return Ok(Look::named(cx, group.clone(), &group.tags));
+            }
+            replaces = Some(group.name);
+        }
+        // Attempts count up by name: a group that came to nothing keeps its name until it is deleted.
+        let digest = self.digest();
+        let mut attempt = 1;
+        while let Some(group) = self
+            .find(cx, &names::node_group(&self.group.name, &digest, attempt))
+            .await?
+        {
+            if alive(&group) {
+                return Ok(Look::named(cx, group.clone(), &group.tags));
+            }
+            attempt += 1;
+        }
+        Ok(Look::Absent { attempt, replaces })
+    }
+
+    /// Whether a group comes up, under these issues that do not pass by themselves.
+    async fn coming(
+        &self,
+        cx: &StepContext,
+        live: &NodeGroup,
+        lasting: &[&Issue],
+    ) -> Result<Readiness, StepError> {
+        let fresh: Vec<&Issue> = lasting
+            .iter()
+            .filter(|issue| !self.lingering.stood(issue))
+            .copied()
+            .collect();
+        // A larger size counts as carried out before its instances could be launched: an active group may be short, too.
+        if live.state != NodeGroupState::Active && !fresh.is_empty() {
+            return Ok(self.failed(live, &fresh));
+        }
+        let cluster = Self::cluster(cx)?;
+        let looked = self.joining.look(cx, &cluster, live).await?;
+        let Readiness::InProgress { waiting_for, count } = looked else {
+            return Ok(looked);
+        };
+        let Some(first) = lasting.first() else {
+            return Ok(Readiness::InProgress { waiting_for, count });
+        };
+        if !fresh.is_empty() {
+            return Ok(self.failed(live, &fresh));
+        }
+        let (ready, wanted) = count.unwrap_or_default();
+        let degraded = live.state == NodeGroupState::Degraded;
+        // Of a group that is made smaller EKS goes on to say that launches failed (containers-roadmap#2326).
+        if degraded && ready >= wanted && only_launches(lasting) {
+            return Ok(Readiness::Ready(self.summary(live)));
+        }
+        if !self.lingering.moves(cx, &cluster, live, ready).await? {
+            return Ok(self.failed(live, lasting));
+        }
+        let waiting_for = format!("{waiting_for}; EKS still reports {} of before", first.code);
+        Ok(Readiness::InProgress { waiting_for, count })
+    }
+
     /// The group as it is asked for.
     ///
     /// Its token may differ from the one of the run before: nothing is made twice, as a cluster has one group of a name.

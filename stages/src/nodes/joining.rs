@@ -64,6 +64,7 @@ impl Joining {
             }
             NodeGroupState::Active => "ACTIVE",
             NodeGroupState::Updating => "UPDATING",
+            NodeGroupState::Degraded => "DEGRADED",
             _ => "CREATING",
         };
         if group.state == NodeGroupState::Creating

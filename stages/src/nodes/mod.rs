@@ -1,7 +1,9 @@
 //! Managed node groups: their role, the groups side by side, and groups that the pipeline does not want any more.
 
 pub mod group;
+mod issues;
 mod joining;
+mod lingering;
 mod obsolete;
 pub mod removal;
 

@@ -81,7 +81,7 @@ pub(super) fn launch_missing(scene: &mut Scene<'_>, id: &str, name: &str) {
     }
     let wanted = usize::try_from(group.scaling.desired).unwrap_or(0);
     let mut short = wanted.saturating_sub(group.staying());
-    if short == 0 && group.status == GroupStatus::Degraded {
+    if short == 0 && !group.issues.is_empty() {
         // Only instances that are launched make it well again, not that fewer are wanted.
         return;
     }
