@@ -22,7 +22,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "ENG004",
         "Something of the wanted name exists and does not carry this environment's ownership. It was not touched.",
-        "choose another name in the pipeline file, or remove that thing yourself if nobody needs it",
+        "choose another name in the pipeline file, or remove that thing yourself if nobody needs it; what has no name of its \
+         own to choose (an add-on of EKS) can be left out of the pipeline file instead",
     ),
     (
         "ENG005",

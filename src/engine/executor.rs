@@ -294,7 +294,7 @@ impl Job {
             .map_err(|error| Trouble::Error(Phase::Observe, Box::new(error)))?;
         match &observed {
             Observation::Foreign(owner) => {
-                let error = words::foreign(&self.title, owner);
+                let error = words::foreign(&self.title, owner, step.beside_a_stranger());
                 return Err(Trouble::Error(Phase::Observe, Box::new(error)));
             }
             Observation::Present if recorded => return Ok(Acted::Passed),

@@ -82,17 +82,19 @@ pub(super) fn panicked(step: &StepId, title: &str, text: &str) -> StepError {
         .with_hint("this is a defect of pipectl; please report it with these lines")
 }
 
-/// ENG004: somebody else's thing stands where ours would be.
-pub(super) fn foreign(title: &str, owner: &str) -> StepError {
+/// ENG004: somebody else's thing stands where ours would be. `hint` is what the step knows better than "another name".
+pub(super) fn foreign(title: &str, owner: &str, hint: Option<String>) -> StepError {
+    let hint = hint.unwrap_or_else(|| {
+        "choose another name in the pipeline file, or remove that one yourself if nobody needs it"
+            .to_owned()
+    });
     StepError::new(
         "ENG004",
         "use",
         title,
         format!("it is there already and not ours: {owner}"),
     )
-    .with_hint(
-        "choose another name in the pipeline file, or remove that one yourself if nobody needs it",
-    )
+    .with_hint(hint)
 }
 
 /// ENG005: a step changed something without saying so before; its journal entry would be a lie.

@@ -93,11 +93,6 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "report it: this is a mistake in pipectl",
     ),
     (
-        "DWN001",
-        "Something that is being deleted is held by a finalizer whose controller still runs and does not let go.",
-        "look at the controller's log and at the object's conditions; pipectl strips a finalizer only when its controller is gone",
-    ),
-    (
         "DWN002",
         "A namespace cannot finish its deletion. Its conditions name what remains: objects with finalizers, or an API group whose service does not answer.",
         "delete the APIService that the condition names, or make its service answer; then run pipectl down again",

@@ -252,6 +252,12 @@ pub trait Step: Send + Sync {
         Ok(None)
     }
 
+    /// What a person can do where somebody else's thing stands in its place ([`Observation::Foreign`]); `None` where
+    /// choosing another name is the way.
+    fn beside_a_stranger(&self) -> Option<String> {
+        None
+    }
+
     /// What it wants to exist in the cluster. Reads only; what is not known yet is left out.
     async fn wants(&self, _cx: &StepContext) -> Result<Wanted, StepError> {
         Ok(Wanted::default())
@@ -270,7 +276,11 @@ pub trait Step: Send + Sync {
                 change: Change::Created,
             }],
             Observation::Foreign(owner) => {
-                return Err(StepError::new("STG001", "use", self.title(), owner));
+                let error = StepError::new("STG001", "use", self.title(), owner);
+                return Err(match self.beside_a_stranger() {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                });
             }
         })
     }

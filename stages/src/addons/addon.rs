@@ -279,6 +279,15 @@ impl Resource for AddonResource {
         Ok(self.find(cx).await?.unwrap_or(live))
     }
 
+    /// An add-on's name is EKS's, and a cluster has one of each.
+    fn beside_a_stranger(&self) -> Option<String> {
+        let name = self.name();
+        Some(format!(
+            "leave it to whoever installed it and take {name} out of spec.addons; or delete it (aws eks delete-addon \
+             --addon-name {name}), and pipectl up installs its own"
+        ))
+    }
+
     fn outputs(&self, _: &StepContext, live: &Addon) -> Value {
         json!({"name": live.name, "version": live.version})
     }

@@ -131,6 +131,14 @@ impl Resource for EbsIdentity {
         self.tags(cx).into_keys().collect()
     }
 
+    /// The service account's name is the driver's.
+    fn beside_a_stranger(&self) -> Option<String> {
+        Some(format!(
+            "the service account {NAMESPACE}/{SERVICE_ACCOUNT} has another role already: delete that association (aws eks \
+             delete-pod-identity-association), or take aws-ebs-csi-driver out of spec.addons"
+        ))
+    }
+
     fn summary(&self, _: &PodIdentity) -> String {
         format!("{NAMESPACE}/{SERVICE_ACCOUNT} has its role")
     }

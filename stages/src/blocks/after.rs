@@ -85,6 +85,10 @@ impl Step for After {
         self.step.poll_interval()
     }
 
+    fn beside_a_stranger(&self) -> Option<String> {
+        self.step.beside_a_stranger()
+    }
+
     async fn observe(&self, cx: &StepContext) -> Result<Observation, StepError> {
         self.step.observe(cx).await
     }

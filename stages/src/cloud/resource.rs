@@ -125,6 +125,11 @@ pub trait Resource: Send + Sync + 'static {
         Ok(live)
     }
 
+    /// What a person can do where somebody else's stands in its place; `None` where choosing another name is the way.
+    fn beside_a_stranger(&self) -> Option<String> {
+        None
+    }
+
     /// Removes one of our own unused repetitions.
     async fn drop_extra(&self, _cx: &StepContext, _id: &str) -> Result<(), StepError> {
         Ok(())
@@ -227,7 +232,11 @@ impl<R: Resource> CloudStep<R> {
     }
 
     fn foreign(&self, words: String) -> StepError {
-        StepError::new("STG001", "use", &self.row.title, words)
+        let error = StepError::new("STG001", "use", &self.row.title, words);
+        match self.resource.beside_a_stranger() {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
 
     /// Creates under attempts that count up until one answers with something that lives.
@@ -328,6 +337,10 @@ impl<R: Resource> Step for CloudStep<R> {
 
     fn poll_interval(&self) -> Option<Duration> {
         Some(self.poll)
+    }
+
+    fn beside_a_stranger(&self) -> Option<String> {
+        self.resource.beside_a_stranger()
     }
 
     async fn observe(&self, cx: &StepContext) -> Result<Observation, StepError> {
