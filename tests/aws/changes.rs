@@ -249,6 +249,74 @@ async fn add_ons_change_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_volume_driver_takes_its_role_and_identity_along_and_comes_again() {
+    let mut street = Street::up(&[]).await;
+    let roles = |street: &Street| all(&street.account.graph(), "iam", "roles").len();
+    let identities = |street: &Street| {
+        let cluster = street.cluster();
+        cluster["identities"]
+            .as_object()
+            .map_or(0, serde_json::Map::len)
+    };
+    let (roles_before, identities_before) = (roles(&street), identities(&street));
+    assert_eq!(identities_before, 1, "{}", street.cluster());
+    let theirs = street.account.ports(&street.house.cluster).await;
+    let theirs = theirs.cloud.unwrap();
+    let spec = pipectl_stages::ports::identity::RoleSpec {
+        name: "theirs".to_owned(),
+        path: "/".to_owned(),
+        description: String::new(),
+        trust: serde_json::json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": ["sts:AssumeRole"],
+        }]}),
+        tags: [("by".to_owned(), "hand".to_owned())].into(),
+    };
+    theirs.identity.create_role(&spec).await.unwrap();
+    let without = "[{name: vpc-cni}, {name: kube-proxy}, {name: coredns}]";
+    street
+        .change(&[("spec.addons", without)], &["addons/obsolete"])
+        .await;
+    // One of ours less, and theirs is there still.
+    assert_eq!(roles(&street), roles_before);
+    assert_eq!(identities(&street), 0);
+    street.house.up(&pipeline(&[])).await.well();
+    assert_eq!(roles(&street), roles_before + 1);
+    assert_eq!(identities(&street), identities_before);
+    theirs.identity.delete_role("theirs").await.unwrap();
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_add_on_of_somebody_elses_is_left_alone_and_the_hint_speaks_of_no_other_name() {
+    let fewer = "[{name: vpc-cni}, {name: kube-proxy}]";
+    let mut street = Street::up(&[("spec.addons", fewer)]).await;
+    let addons = street.account.ports(&street.house.cluster).await;
+    let spec = pipectl_stages::ports::addons::AddonSpec {
+        cluster: "pipectl-changing".to_owned(),
+        name: "coredns".to_owned(),
+        version: "v1.13.2-eksbuild.1".to_owned(),
+        configuration: None,
+        tags: [("by".to_owned(), "hand".to_owned())].into(),
+        token: "by-hand".to_owned(),
+    };
+    addons.cloud.unwrap().addons.create(&spec).await.unwrap();
+    let more = "[{name: vpc-cni}, {name: kube-proxy}, {name: coredns}]";
+    let seen = street.house.up(&pipeline(&[("spec.addons", more)])).await;
+    let error = seen.error_of("addons/coredns");
+    assert_eq!(error.code, "ENG004", "{error}");
+    let hint = error.hint.unwrap();
+    assert!(
+        hint.contains("spec.addons") && !hint.contains("name in the pipeline"),
+        "{hint}"
+    );
+    assert_eq!(
+        street.cluster()["addons"]["coredns"]["tags"]["current"]["by"],
+        "hand"
+    );
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_way_out_is_made_before_the_old_one_goes() {
     let mut street = Street::up(&[]).await;
     let alive = |street: &Street| {

@@ -24,6 +24,9 @@ use crate::{
 /// The stage's name.
 pub const STAGE: &str = "addons";
 
+/// What the EBS CSI driver's role is called by.
+const EBS_PURPOSE: &str = "ebs-csi";
+
 /// Seconds between two looks at an add-on.
 const POLL: u64 = 10;
 
@@ -94,7 +97,7 @@ pub fn steps(loaded: &Arc<Loaded>, options: &CloudOptions) -> Vec<Arc<dyn Step>>
     if has_ebs(loaded) {
         let role = RoleResource {
             loaded: loaded.clone(),
-            purpose: "ebs-csi",
+            purpose: EBS_PURPOSE,
             description: "EBS CSI driver of an EKS cluster made by pipectl",
             service: "pods.eks.amazonaws.com",
             tags_sessions: true,

@@ -36,12 +36,20 @@ impl EbsIdentity {
 
     async fn find(cx: &StepContext) -> Result<Option<PodIdentity>, StepError> {
         let cluster = known(cx, &cluster::steps::control_plane(), "name")?;
-        let all = cloud(cx)?.access.pod_identities(&cluster).await;
-        let all = all.map_err(|error| error.during("look for", "pod identity associations"))?;
-        Ok(all.into_iter().find(|association| {
-            association.namespace == NAMESPACE && association.service_account == SERVICE_ACCOUNT
-        }))
+        association(cx, &cluster).await
     }
+}
+
+/// The association of the driver's service account, whosever it is.
+pub(super) async fn association(
+    cx: &StepContext,
+    cluster: &str,
+) -> Result<Option<PodIdentity>, StepError> {
+    let all = cloud(cx)?.access.pod_identities(cluster).await;
+    let all = all.map_err(|error| error.during("look for", "pod identity associations"))?;
+    Ok(all.into_iter().find(|association| {
+        association.namespace == NAMESPACE && association.service_account == SERVICE_ACCOUNT
+    }))
 }
 
 #[async_trait]
@@ -123,20 +131,20 @@ impl Resource for EbsIdentity {
         Ok(live)
     }
 
-    fn outputs(&self, _: &StepContext, live: &PodIdentity) -> Value {
-        json!({"id": live.id, "role": live.role})
-    }
-
-    fn tag_keys(&self, cx: &StepContext) -> BTreeSet<String> {
-        self.tags(cx).into_keys().collect()
-    }
-
     /// The service account's name is the driver's.
     fn beside_a_stranger(&self) -> Option<String> {
         Some(format!(
             "the service account {NAMESPACE}/{SERVICE_ACCOUNT} has another role already: delete that association (aws eks \
              delete-pod-identity-association), or take aws-ebs-csi-driver out of spec.addons"
         ))
+    }
+
+    fn outputs(&self, _: &StepContext, live: &PodIdentity) -> Value {
+        json!({"id": live.id, "role": live.role})
+    }
+
+    fn tag_keys(&self, cx: &StepContext) -> BTreeSet<String> {
+        self.tags(cx).into_keys().collect()
     }
 
     fn summary(&self, _: &PodIdentity) -> String {

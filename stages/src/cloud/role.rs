@@ -207,8 +207,14 @@ impl Resource for RoleResource {
     }
 
     fn outputs(&self, cx: &StepContext, live: &Role) -> Value {
-        // A role made in this run may not be known everywhere yet; see `is_young`.
+        // A role made in this run may not be known everywhere yet; see `is_young`. One that was recorded may have gone since
+        // and be made anew.
         let made = cx.recorded().map(|outputs| outputs["madeIn"].clone());
+        let made_now = match (tags::made_at(&live.tags), cx.run_started()) {
+            (Some(made), Some(began)) => made >= began,
+            _ => false,
+        };
+        let made = made.filter(|_| !made_now);
         json!({
             "arn": live.arn,
             "name": live.name,

@@ -62,6 +62,12 @@ pub fn of_volumes(environment: &Environment, pipeline: &Tags) -> Tags {
     tags
 }
 
+/// When a resource was asked for, where its tags say it.
+#[must_use]
+pub fn made_at(tags: &Tags) -> Option<Timestamp> {
+    tags.get(MADE_TAG)?.parse().ok()
+}
+
 /// Selects everything of an environment.
 #[must_use]
 pub fn owned_by(environment: &Environment) -> Tags {
