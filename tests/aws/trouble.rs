@@ -520,3 +520,51 @@ async fn a_load_balancer_that_no_controller_knows_any_more_goes_too() {
     assert_eq!(account.refused(), Vec::<String>::new());
     is_empty(&account);
 }
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_that_were_there_before_the_environment_stay_as_they_are() {
+    let (account, mut house) = street().await;
+    let cluster = FakeCluster::new(&account);
+    let logs = account.ports(&cluster).await.cloud.unwrap().logs;
+    let name = "/aws/eks/pipectl-trouble/cluster";
+    logs.create(name, &pipectl_stages::ports::cloud::Tags::new())
+        .await
+        .unwrap();
+    logs.retain(name, 365).await.unwrap();
+    let before = logs.find(name).await.unwrap().unwrap();
+    house.up(&pipeline(&[])).await.well();
+    assert_eq!(logs.find(name).await.unwrap().unwrap(), before);
+    account.aws.reset_counters();
+    house.up(&pipeline(&[])).await.well();
+    assert_eq!(account.changes(), []);
+    // With the record lost as well.
+    house.forget();
+    house.down().await.well();
+    assert_eq!(logs.find(name).await.unwrap().unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_that_eks_makes_anew_are_taken_over() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    let logs = account.ports(&house.cluster).await.cloud.unwrap().logs;
+    let name = "/aws/eks/pipectl-trouble/cluster";
+    logs.delete(name).await.unwrap();
+    let anew = async {
+        loop {
+            match logs.find(name).await.unwrap() {
+                Some(group) => break group,
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let anew = tokio::time::timeout(Duration::from_secs(60), anew).await;
+    let anew = anew.expect("EKS goes on to log");
+    assert!(anew.tags.is_empty() && anew.retention_days.is_none());
+    let seen = house.up(&pipeline(&[])).await.well();
+    assert_eq!(seen.changed(), ["cluster/log-group"]);
+    let ours = logs.find(name).await.unwrap().unwrap();
+    assert!(!ours.tags.is_empty() && ours.retention_days.is_some());
+    house.down().await.well();
+    is_empty(&account);
+}
+

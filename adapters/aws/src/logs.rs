@@ -5,6 +5,7 @@ use aws_sdk_cloudwatchlogs::{
     config::Builder, operation::create_log_group::CreateLogGroupError,
     types::LogGroup as SdkLogGroup,
 };
+use jiff::Timestamp;
 use pipectl_stages::{
     error::{PortError, PortErrorKind as Kind},
     ports::{
@@ -43,6 +44,10 @@ impl LogApi for Aws {
             retention_days: group
                 .retention_in_days()
                 .and_then(|days| u16::try_from(days).ok()),
+            // In milliseconds since 1970 (CloudWatch Logs API, `LogGroup.creationTime`).
+            created: group
+                .creation_time()
+                .and_then(|made| Timestamp::from_millisecond(made).ok()),
             tags: tags.tags.unwrap_or_default().into_iter().collect(),
         }))
     }

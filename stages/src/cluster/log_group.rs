@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use pipectl_config::Loaded;
 use serde_json::{Value, json};
 
-use super::steps;
 use crate::{
+    account,
     cloud::{Look, Resource, cloud, names, scope::cluster_name, tags, text},
     context::StepContext,
     error::{PortError, StepError},
@@ -16,8 +17,8 @@ use crate::{
     step::{Change, Difference, Readiness},
 };
 
-/// The log group that the environment's cluster left: its own, or one without tags, which EKS made (anew) for it. Where the
-/// environment never came to a cluster of that name, one without tags is of somebody else's.
+/// The log group that the environment's cluster left: its own, or one without tags that EKS made (anew) for it; see
+/// [`is_ours`].
 ///
 /// # Errors
 /// When the account cannot be read.
@@ -32,26 +33,48 @@ pub(crate) async fn left_behind(cx: &StepContext) -> Result<Option<LogGroup>, St
     let ours = match tags::owner(&group.tags, &cx.environment) {
         Owner::Ours => true,
         Owner::Other { .. } => false,
-        Owner::Unmarked => had_cluster(cx, &cluster).await?,
+        Owner::Unmarked => is_ours(cx, &cluster, &group).await?,
     };
     Ok(ours.then_some(group))
 }
 
-/// Whether the environment has, or had, the cluster of this name, as its record or its anchor says; not while that is
-/// somebody else's.
-async fn had_cluster(cx: &StepContext, name: &str) -> Result<bool, StepError> {
-    let cloud = cloud(cx)?;
-    let live = cloud.clusters.find(name).await;
-    let live = live.map_err(|error| error.during("look at", format!("EKS cluster {name}")))?;
-    if let Some(live) = live {
-        return Ok(tags::foreign(&live.tags, &cx.environment).is_none());
+/// Whether a group without tags, of the name of this cluster, is the environment's. EKS tags none that it makes, and makes
+/// one anew whenever a cluster that logs finds it gone. Ours is what came to be since the environment did, unless the
+/// cluster of that name is somebody else's. What was there before are the logs of another cluster, or of an earlier
+/// environment of that name, and whoever left them may want them.
+async fn is_ours(cx: &StepContext, cluster: &str, group: &LogGroup) -> Result<bool, StepError> {
+    let Some(made) = group.created else {
+        return Ok(false);
+    };
+    if began(cx, cluster).await?.is_none_or(|began| made < began) {
+        return Ok(false);
     }
-    if text(cx, &steps::control_plane(), "name").is_some_and(|made| made == name) {
-        return Ok(true);
+    let live = cloud(cx)?.clusters.find(cluster).await;
+    let live = live.map_err(|error| error.during("look at", format!("EKS cluster {cluster}")))?;
+    Ok(live.is_none_or(|live| tags::foreign(&live.tags, &cx.environment).is_none()))
+}
+
+/// Since when the environment is there that has, or had, the cluster of this name: as its record says, or its anchor.
+async fn began(cx: &StepContext, cluster: &str) -> Result<Option<Timestamp>, StepError> {
+    let anchored = account::anchor();
+    if text(cx, &anchored, "cluster").is_some_and(|name| name == cluster)
+        && let Some(created) = text(cx, &anchored, "created")
+    {
+        return Ok(created.parse().ok());
     }
-    let anchor = cloud.anchors.find(&cx.environment.name).await;
+    let anchor = cloud(cx)?.anchors.find(&cx.environment.name).await;
     let anchor = anchor.map_err(|error| error.during("read", "the environment's anchor"))?;
-    Ok(anchor.is_some_and(|anchor| anchor.uid == cx.environment.uid && anchor.cluster == name))
+    Ok(anchor
+        .filter(|anchor| anchor.uid == cx.environment.uid && anchor.cluster == cluster)
+        .map(|anchor| anchor.created))
+}
+
+/// The group as this environment has it.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    group: LogGroup,
+    /// It was there before the environment: EKS writes to it all the same, and it is neither changed nor deleted.
+    before: bool,
 }
 
 /// The log group of an environment's cluster.
@@ -82,18 +105,21 @@ impl ControlPlaneLogs {
 
 #[async_trait]
 impl Resource for ControlPlaneLogs {
-    type Live = LogGroup;
+    type Live = Kept;
 
-    /// The name is the cluster's, so an unmarked group is one that EKS made for a cluster of that name: an earlier one,
-    /// or this one, whose deletion it outlived. It is taken over; only another environment's is not.
-    async fn look(&self, cx: &StepContext) -> Result<Look<LogGroup>, StepError> {
-        Ok(match self.find(cx).await? {
-            None => Look::absent(),
-            Some(group) => match tags::owner(&group.tags, &cx.environment) {
-                other @ Owner::Other { .. } => Look::Foreign(other.words()),
-                Owner::Ours | Owner::Unmarked => Look::there(group),
-            },
-        })
+    async fn look(&self, cx: &StepContext) -> Result<Look<Kept>, StepError> {
+        let Some(group) = self.find(cx).await? else {
+            return Ok(Look::absent());
+        };
+        let before = match tags::owner(&group.tags, &cx.environment) {
+            other @ Owner::Other { .. } => return Ok(Look::Foreign(other.words())),
+            Owner::Ours => false,
+            Owner::Unmarked => {
+                let cluster = names::cluster(&self.loaded, &cx.environment);
+                !is_ours(cx, &cluster, &group).await?
+            }
+        };
+        Ok(Look::there(Kept { group, before }))
     }
 
     async fn identity(&self, cx: &StepContext, _: u32) -> Result<Value, StepError> {
@@ -104,26 +130,30 @@ impl Resource for ControlPlaneLogs {
         &self,
         cx: &StepContext,
         attempt: u32,
-    ) -> Result<Result<LogGroup, PortError>, StepError> {
+    ) -> Result<Result<Kept, PortError>, StepError> {
         let name = self.name(cx);
         let tags = tags::stamped(self.tags(cx), attempt);
-        Ok(cloud(cx)?
-            .logs
-            .create(&name, &tags)
-            .await
-            .map(|()| LogGroup {
+        Ok(cloud(cx)?.logs.create(&name, &tags).await.map(|()| Kept {
+            group: LogGroup {
                 arn: String::new(),
                 retention_days: None,
+                created: None,
                 name,
                 tags,
-            }))
+            },
+            before: false,
+        }))
     }
 
     async fn differences(
         &self,
         cx: &StepContext,
-        live: &LogGroup,
+        live: &Kept,
     ) -> Result<Vec<Difference>, StepError> {
+        if live.before {
+            return Ok(Vec::new());
+        }
+        let live = &live.group;
         let resource = format!("log group {}", live.name);
         let mut differences = Vec::new();
         if live.retention_days != Some(self.days()) {
@@ -140,7 +170,11 @@ impl Resource for ControlPlaneLogs {
         Ok(differences)
     }
 
-    async fn mend(&self, cx: &StepContext, live: LogGroup) -> Result<LogGroup, StepError> {
+    async fn mend(&self, cx: &StepContext, kept: Kept) -> Result<Kept, StepError> {
+        if kept.before {
+            return Ok(kept);
+        }
+        let live = &kept.group;
         let logs = &cloud(cx)?.logs;
         let failed = |error: PortError| {
             let retry = self.retry(cx, &error);
@@ -156,22 +190,27 @@ impl Resource for ControlPlaneLogs {
             let done = logs.retag(&live.name, &retag.set, &retag.remove).await;
             done.map_err(failed)?;
         }
-        Ok(live)
+        Ok(kept)
     }
 
-    fn outputs(&self, _: &StepContext, live: &LogGroup) -> Value {
-        json!({"name": live.name})
+    fn outputs(&self, _: &StepContext, live: &Kept) -> Value {
+        json!({"name": live.group.name})
     }
 
     fn tag_keys(&self, cx: &StepContext) -> BTreeSet<String> {
         self.tags(cx).into_keys().collect()
     }
 
-    fn summary(&self, live: &LogGroup) -> String {
-        format!("log group {}", live.name)
+    fn summary(&self, live: &Kept) -> String {
+        let name = &live.group.name;
+        if live.before {
+            format!("log group {name}, there before and left as it is")
+        } else {
+            format!("log group {name}")
+        }
     }
 
-    fn works(&self, live: &LogGroup) -> Option<String> {
+    fn works(&self, live: &Kept) -> Option<String> {
         Some(self.summary(live))
     }
 

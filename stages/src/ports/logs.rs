@@ -1,6 +1,7 @@
 //! CloudWatch log groups.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::cloud::{Deletion, Tags};
@@ -15,6 +16,8 @@ pub struct LogGroup {
     pub arn: String,
     /// Days after which what is in it expires; `None`: never.
     pub retention_days: Option<u16>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
     /// Its tags.
     pub tags: Tags,
 }
