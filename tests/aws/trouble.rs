@@ -568,3 +568,15 @@ async fn logs_that_eks_makes_anew_are_taken_over() {
     is_empty(&account);
 }
 
+    // A range that was added to a VPC counts like its first.
+    let made = hand.ec2.create_vpc().cidr_block("10.2.0.0/16");
+    let made = made.send().await.unwrap();
+    let grown = made.vpc().and_then(|vpc| vpc.vpc_id()).unwrap();
+    let grows = hand.ec2.associate_vpc_cidr_block().vpc_id(grown);
+    grows.cidr_block("10.0.64.0/18").send().await.unwrap();
+    account.aws.reset_counters();
+    let grown = format!("[{grown}]");
+    let overlapping = pipeline(&[("spec.network.peers", &grown)]);
+    let error = house.up(&overlapping).await.error_of("account/preflight");
+    assert!(error.cause.contains("10.0.64.0/18"), "{error}");
+    assert_eq!(account.changes(), []);

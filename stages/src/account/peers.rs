@@ -40,7 +40,7 @@ fn apart(own: &str, peer: &str, found: &[Piece]) -> Result<(), StepError> {
         Err(StepError::new("ACC011", "use", format!("VPC {peer} as a peer"), cause).with_hint(hint))
     };
     let Some(Piece {
-        detail: Detail::Vpc { cidr, .. },
+        detail: Detail::Vpc { cidr, further, .. },
         ..
     }) = found.iter().find(|piece| piece.id == peer)
     else {
@@ -49,9 +49,10 @@ fn apart(own: &str, peer: &str, found: &[Piece]) -> Result<(), StepError> {
             "correct spec.network.peers; VPCs of others are given as address ranges",
         );
     };
-    if overlap(own, cidr) {
+    let taken = std::iter::once(cidr).chain(further);
+    if let Some(range) = taken.into_iter().find(|range| overlap(own, range)) {
         return refused(
-            format!("its range {cidr} and the new VPC's {own} have addresses in common"),
+            format!("its range {range} and the new VPC's {own} have addresses in common"),
             "set spec.network.cidr to a range apart from it",
         );
     }
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
     use crate::ports::{cloud::Tags, network::PieceState};
 
-    fn vpc(id: &str, cidr: &str) -> Piece {
+    fn vpc(id: &str, cidr: &str, further: &[&str]) -> Piece {
         Piece {
             id: id.to_owned(),
             state: PieceState::Available,
@@ -71,6 +72,7 @@ mod tests {
             created: None,
             detail: Detail::Vpc {
                 cidr: cidr.to_owned(),
+                further: further.iter().map(|range| (*range).to_owned()).collect(),
                 default: false,
                 dns_support: true,
                 dns_hostnames: true,
@@ -80,11 +82,17 @@ mod tests {
 
     #[test]
     fn a_peer_has_to_be_there_and_apart() {
-        let found = [vpc("vpc-1", "10.1.0.0/16"), vpc("vpc-2", "10.0.128.0/20")];
+        let found = [
+            vpc("vpc-1", "10.1.0.0/16", &["100.64.0.0/16"]),
+            vpc("vpc-2", "10.0.128.0/20", &[]),
+            vpc("vpc-4", "10.1.0.0/16", &["100.64.0.0/16", "10.0.64.0/18"]),
+        ];
         assert!(apart("10.0.0.0/16", "vpc-1", &found).is_ok());
         let error = apart("10.0.0.0/16", "vpc-2", &found).unwrap_err();
         assert_eq!(error.code, "ACC011");
         assert!(error.cause.contains("10.0.128.0/20"), "{}", error.cause);
         assert!(apart("10.0.0.0/16", "vpc-3", &found).is_err());
+        let error = apart("10.0.0.0/16", "vpc-4", &found).unwrap_err();
+        assert!(error.cause.contains("10.0.64.0/18"), "a range added later");
     }
 }

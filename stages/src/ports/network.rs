@@ -222,6 +222,8 @@ pub enum Detail {
     Vpc {
         /// Its first address range.
         cidr: String,
+        /// Ranges that were added to it later.
+        further: Vec<String>,
         /// Whether the region's default VPC.
         default: bool,
         /// Whether it resolves names (attribute `enableDnsSupport`); looked up for lookups by id and by tags only.

@@ -32,8 +32,24 @@ fn plain(id: &str, tags_of: &[types::Tag], detail: Detail) -> Piece {
 
 /// A VPC; its attributes are asked for one by one, and are given here.
 pub(super) fn vpc(vpc: &types::Vpc, dns: Dns) -> Option<Piece> {
+    let first = text(vpc.cidr_block());
+    // A range that is being taken away, or could not be added, has no state `associated` (any more).
+    let further = vpc.cidr_block_association_set().iter().filter(|range| {
+        let state = range
+            .cidr_block_state()
+            .and_then(types::VpcCidrBlockState::state);
+        matches!(
+            state,
+            Some(
+                types::VpcCidrBlockStateCode::Associated
+                    | types::VpcCidrBlockStateCode::Associating
+            )
+        )
+    });
+    let further = further.map(|range| text(range.cidr_block()));
     let detail = Detail::Vpc {
-        cidr: text(vpc.cidr_block()),
+        further: further.filter(|range| *range != first).collect(),
+        cidr: first,
         default: vpc.is_default() == Some(true),
         dns_support: dns.support,
         dns_hostnames: dns.hostnames,

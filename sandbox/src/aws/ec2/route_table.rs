@@ -59,6 +59,14 @@ impl RouteTable {
             tags,
         }
     }
+
+    /// Every table of a VPC has a local route for each of the VPC's ranges.
+    pub(crate) fn add_local(&mut self, cidr: Cidr) {
+        self.routes.push(Route {
+            destination: Destination::Cidr(cidr),
+            target: Target::Local,
+        });
+    }
 }
 
 impl Resource for RouteTable {
@@ -167,7 +175,7 @@ fn create_route_table(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value
         Replay::Again(id) => id,
         first => {
             let vpc = find(&scene.region.ec2.vpcs, params.need("VpcId")?)?;
-            let (vpc, cidr) = (vpc.id.clone(), vpc.cidr);
+            let (vpc, cidr, further) = (vpc.id.clone(), vpc.cidr, vpc.further());
             let tags = tags::specified(params, "route-table", &[])?;
             let mut tables = scene.region.ec2.route_tables.values();
             let quota = scene.quota("L-589F43AA");
@@ -175,7 +183,8 @@ fn create_route_table(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value
                 let message = "The maximum number of route tables has been reached.";
                 return Err(ApiError::new("RouteTableLimitExceeded", message));
             }
-            let table = RouteTable::new(scene, &vpc, cidr, false, Tags::new(tags));
+            let mut table = RouteTable::new(scene, &vpc, cidr, false, Tags::new(tags));
+            further.into_iter().for_each(|cidr| table.add_local(cidr));
             let id = table.id.clone();
             scene.region.ec2.route_tables.insert(id.clone(), table);
             remember(scene, first, &id);

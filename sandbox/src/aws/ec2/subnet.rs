@@ -174,10 +174,10 @@ pub(crate) const ACTIONS: &[Action] = &[
 fn create_subnet(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> {
     let ec2 = &scene.region.ec2;
     let vpc = find(&ec2.vpcs, params.need("VpcId")?)?;
-    let (vpc_id, vpc_cidr) = (vpc.id.clone(), vpc.cidr);
+    let vpc_id = vpc.id.clone();
     let text = params.need("CidrBlock")?;
     let cidr = cidr_block(params, "CidrBlock")?;
-    if !(16..=28).contains(&cidr.prefix()) || !vpc_cidr.contains(cidr) {
+    if !(16..=28).contains(&cidr.prefix()) || !vpc.contains(cidr) {
         let message = format!("The CIDR '{text}' is invalid.");
         return Err(ApiError::new("InvalidSubnet.Range", message));
     }

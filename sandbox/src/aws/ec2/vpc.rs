@@ -1,5 +1,7 @@
 //! VPCs, and what comes with each: main route table, default network ACL, default security group.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -25,11 +27,35 @@ pub(crate) struct Vpc {
     pub(crate) available: bool,
     pub(crate) cidr: Cidr,
     cidr_association: String,
+    /// Ranges that were added later, by association.
+    #[serde(default)]
+    further: BTreeMap<String, Cidr>,
     pub(crate) tenancy: String,
     pub(crate) dns_support: bool,
     pub(crate) dns_hostnames: bool,
     address_metrics: bool,
     pub(crate) tags: Tags,
+}
+
+impl Vpc {
+    fn associations(&self) -> impl Iterator<Item = Value> {
+        let first = std::iter::once((&self.cidr_association, self.cidr));
+        let further = self.further.iter().map(|(id, cidr)| (id, *cidr));
+        first.chain(further).map(|(id, cidr)| {
+            json!({"cidrBlock": cidr, "associationId": id, "cidrBlockState": {"state": "associated"}})
+        })
+    }
+
+    /// Ranges that were added later.
+    pub(crate) fn further(&self) -> Vec<Cidr> {
+        self.further.values().copied().collect()
+    }
+
+    /// Whether a range lies in one of its own.
+    pub(crate) fn contains(&self, cidr: Cidr) -> bool {
+        let mut own = std::iter::once(&self.cidr).chain(self.further.values());
+        own.any(|range| range.contains(cidr))
+    }
 }
 
 impl Resource for Vpc {
@@ -82,11 +108,7 @@ impl Resource for Vpc {
             "ownerId": scene.place.account,
             "state": if self.available { "available" } else { "pending" },
             "cidrBlock": self.cidr,
-            "cidrBlockAssociationSet": [{
-                "cidrBlock": self.cidr,
-                "associationId": self.cidr_association,
-                "cidrBlockState": {"state": "associated"},
-            }],
+            "cidrBlockAssociationSet": self.associations().collect::<Vec<_>>(),
             "dhcpOptionsId": super::dhcp::ID,
             "instanceTenancy": self.tenancy,
             "isDefault": false,
@@ -107,6 +129,11 @@ pub(crate) const ACTIONS: &[Action] = &[
         create_vpc,
     ),
     Action::write("DeleteVpc", &["VpcId"], delete_vpc),
+    Action::write(
+        "AssociateVpcCidrBlock",
+        &["VpcId", "CidrBlock"],
+        associate_cidr,
+    ),
     Action::read(
         "DescribeVpcs",
         &["VpcId", "Filter", "MaxResults", "NextToken"],
@@ -161,6 +188,7 @@ fn create_vpc(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiErr
         available: false,
         cidr,
         cidr_association: scene.core.ids.ec2("vpc-cidr-assoc"),
+        further: BTreeMap::new(),
         tenancy: params
             .text("InstanceTenancy")
             .unwrap_or("default")
@@ -182,6 +210,36 @@ fn create_vpc(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiErr
     ec2.acls.insert(acl.id.clone(), acl);
     scene.schedule(Wait::VpcAvailable, Event::VpcAvailable { vpc: id });
     Ok(json!({ "vpc": reply }))
+}
+
+/// A further range of a VPC. Which ones EC2 refuses beside the first (restricted blocks, ranges of its peers and routes) is a
+/// table of its own in the VPC user guide, and not modelled.
+fn associate_cidr(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> {
+    let cidr = cidr_block(params, "CidrBlock")?;
+    let id = params.need("VpcId")?.to_owned();
+    let vpc = find(&scene.region.ec2.vpcs, &id)?;
+    let mut taken = std::iter::once(&vpc.cidr).chain(vpc.further.values());
+    if !(16..=28).contains(&cidr.prefix()) || taken.any(|own| own.overlaps(cidr)) {
+        return Err(ApiError::not_simulated(format!(
+            "the refusal of {cidr} as a further range of a VPC"
+        )));
+    }
+    let association = scene.core.ids.ec2("vpc-cidr-assoc");
+    for table in scene.region.ec2.route_tables.values_mut() {
+        if table.vpc == id {
+            table.add_local(cidr);
+        }
+    }
+    let vpc = find_mut(&mut scene.region.ec2.vpcs, &id)?;
+    vpc.further.insert(association.clone(), cidr);
+    Ok(json!({
+        "vpcId": id,
+        "cidrBlockAssociation": {
+            "cidrBlock": cidr,
+            "associationId": association,
+            "cidrBlockState": {"state": "associating"},
+        },
+    }))
 }
 
 /// The VPC is there.
