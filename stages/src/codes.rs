@@ -179,7 +179,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "NET001",
-        "A change touches something of the network that EC2 cannot change.",
+        "A change touches something of the network that AWS cannot change: a range, a zone, or the VPC and zones of a control plane.",
         "put the pipeline file back, or take the environment down and bring it up anew",
     ),
     (

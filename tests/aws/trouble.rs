@@ -112,6 +112,39 @@ async fn a_quota_that_is_reached_is_found_before_the_first_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_a_change_would_reach_is_found_before_the_first_effect_too() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    let hand = account.hand();
+    for _ in 0..4 {
+        hand.ec2.allocate_address().send().await.unwrap();
+    }
+    account.aws.reset_counters();
+    let per_zone = pipeline(&[("spec.network.nat", "per-zone")]);
+    let error = house.up(&per_zone).await.error_of("account/preflight");
+    assert_eq!(error.code, "ACC008", "{error}");
+    assert!(error.cause.contains("5 of 5 Elastic IP"), "{error}");
+    // 2 of 256 vCPUs each: 127 more than the two that run are too many.
+    let larger = "[{name: default, size: 129}]";
+    let seen = house.up(&pipeline(&[("spec.nodeGroups", larger)])).await;
+    let error = seen.error_of("account/preflight");
+    assert_eq!(error.code, "ACC008", "{error}");
+    assert!(error.cause.contains("254 more"), "{error}");
+    let other = "[{name: default, size: 2}, {name: more, size: 127}]";
+    let seen = house.up(&pipeline(&[("spec.nodeGroups", other)])).await;
+    assert_eq!(seen.error_of("account/preflight").code, "ACC008");
+    assert_eq!(account.changes(), []);
+    // What adds nothing asks for no quota.
+    account.aws.reset_counters();
+    house.up(&pipeline(&[])).await.well();
+    let counters = account.aws.counters();
+    let mut asked = counters
+        .iter()
+        .filter(|count| count.service == "servicequotas");
+    assert_eq!(asked.next().map(|count| count.calls), None, "{counters:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_of_that_name_that_is_somebody_elses_is_not_touched() {
     let (account, mut owner) = street().await;
     let name = [("spec.cluster.name", "shared-name")];
@@ -195,39 +228,6 @@ async fn a_larger_group_that_finds_no_capacity_ends_early_too() {
     assert!(error.hint.unwrap().contains("instance types"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_add_on_that_eks_refuses_is_named_and_comes_with_the_next_run() {
-    let (account, mut house) = street().await;
-    let refused = error("eks", "CreateAddon", "InvalidParameterException");
-    account.faults(vec![AwsFaultRule {
-        skip: 1,
-        count: Some(1),
-        ..refused
-    }]);
-    let seen = house.up(&pipeline(&[])).await;
-    let failures = seen.end.report.failures.iter();
-    let own: Vec<&str> = failures
-        .filter(|failure| failure.error.cause.contains("InvalidParameterException"))
-        .map(|failure| failure.step.as_str())
-        .collect();
-    assert_eq!(own.len(), 1, "{:#?}", seen.failures());
-    assert!(own[0].starts_with("addons/"), "{own:?}");
-    account.faults(Vec::new());
-    house.up(&pipeline(&[])).await.well();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_another_machine_took_down_is_made_anew_under_the_record_of_old() {
-    let (account, mut house) = street().await;
-    house.up(&pipeline(&[])).await.well();
-    let recorded = house.store.clone();
-    house.forget();
-    house.down().await.well();
-    is_empty(&account);
-    house.store = recorded;
-    house.up(&pipeline(&[])).await.well();
-    is_whole(&account);
-    house.down().await.well();
 /// An environment whose group was to become larger and found no capacity.
 async fn short_of_nodes() -> (Arc<Account>, House, Loaded) {
     let (account, mut house) = street().await;
@@ -298,6 +298,39 @@ async fn a_roll_of_nodes_that_eks_gives_up_is_told_with_its_reason_and_goes_on_l
     is_empty(&account);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_add_on_that_eks_refuses_is_named_and_comes_with_the_next_run() {
+    let (account, mut house) = street().await;
+    let refused = error("eks", "CreateAddon", "InvalidParameterException");
+    account.faults(vec![AwsFaultRule {
+        skip: 1,
+        count: Some(1),
+        ..refused
+    }]);
+    let seen = house.up(&pipeline(&[])).await;
+    let failures = seen.end.report.failures.iter();
+    let own: Vec<&str> = failures
+        .filter(|failure| failure.error.cause.contains("InvalidParameterException"))
+        .map(|failure| failure.step.as_str())
+        .collect();
+    assert_eq!(own.len(), 1, "{:#?}", seen.failures());
+    assert!(own[0].starts_with("addons/"), "{own:?}");
+    account.faults(Vec::new());
+    house.up(&pipeline(&[])).await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_machine_took_down_is_made_anew_under_the_record_of_old() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    let recorded = house.store.clone();
+    house.forget();
+    house.down().await.well();
+    is_empty(&account);
+    house.store = recorded;
+    house.up(&pipeline(&[])).await.well();
+    is_whole(&account);
+    house.down().await.well();
     is_empty(&account);
 }
 
@@ -423,103 +456,80 @@ async fn a_vpc_that_was_brought_is_used_and_never_changed() {
     let address = make(PieceSpec::Address, "a").await;
     let subnet = subnets[0].clone();
     make(PieceSpec::NatGateway { subnet, address }, "n").await;
+    let mut others = Vec::new();
+    for (zone, cidr) in [
+        ("us-west-2b", "10.7.11.0/24"),
+        ("us-west-2c", "10.7.12.0/24"),
+    ] {
+        let spec = PieceSpec::Subnet {
+            vpc: vpc.clone(),
+            zone: zone.to_owned(),
+            cidr: cidr.to_owned(),
+        };
+        let subnet = make(spec, cidr).await;
+        for arrangement in [
+            Arrangement::Associated {
+                table: table.clone(),
+                subnet: subnet.clone(),
+            },
+            Arrangement::PublicAddresses {
+                subnet: subnet.clone(),
+                on: true,
+            },
+        ] {
+            cloud.network.arrange(&arrangement).await.unwrap();
+        }
+        others.push(subnet);
+    }
     let before = standing(&account.graph());
-    let whole = format!("{{id: {vpc}, privateSubnets: [{}]}}", subnets.join(", "));
-    let loaded = pipeline(&[("spec.network.existingVpc", &whole)]);
+    let brings = |subnets: [&String; 2]| {
+        let whole = format!(
+            "{{id: {vpc}, privateSubnets: [{}, {}]}}",
+            subnets[0], subnets[1]
+        );
+        pipeline(&[("spec.network.existingVpc", &whole)])
+    };
+    let loaded = brings([&subnets[0], &subnets[1]]);
     house.up(&loaded).await.well();
     account.aws.reset_counters();
     house.up(&loaded).await.well();
+    assert_eq!(account.changes(), []);
+
+    // A control plane moves within its zones, and its nodes after it; nowhere else, and nothing is tried.
+    let elsewhere = house.up(&brings([&subnets[0], &others[1]])).await;
+    let refused = elsewhere.error_of("account/preflight");
+    assert_eq!(refused.code, "NET001", "{refused}");
+    assert!(refused.cause.contains("us-west-2c"), "{refused}");
+    assert_eq!(account.changes(), []);
+    let moved = brings([&subnets[0], &others[0]]);
+    let seen = house.up(&moved).await.well();
+    let mut changed = seen.changed();
+    changed.sort();
+    assert_eq!(
+        changed,
+        [
+            "cluster/control-plane",
+            "network/vpc",
+            "nodes/group-default",
+            "nodes/obsolete"
+        ]
+    );
+    let graph = account.graph();
+    let stands = all(&graph, "eks", "clusters")[0].1["subnets"].clone();
+    assert_eq!(stands, serde_json::json!([subnets[0], others[0]]));
+    let held = all(&graph, "ec2", "interfaces");
+    assert!(
+        held.iter().all(|(_, one)| one["subnet"] != *subnets[1]),
+        "{held:#?}"
+    );
+    account.aws.reset_counters();
+    house.up(&moved).await.well();
     assert_eq!(account.changes(), []);
     house.forget();
     house.down().await.well();
     assert_eq!(standing(&account.graph()), before);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_others_put_into_the_vpc_is_named_and_stays_and_so_does_the_record() {
-    let (account, mut house) = street().await;
-    house.up(&pipeline(&[])).await.well();
-    let hand = account.hand();
-    let theirs = hand.interface_with("owner", "somebody else").await;
-    let seen = house.down().await;
-    assert!(!seen.succeeded());
-    let failures = seen.failures().join("\n");
-    assert!(failures.contains(&theirs), "{failures}");
-    let graph = account.graph();
-    assert_eq!(
-        all(&graph, "ssm", "parameters").len(),
-        1,
-        "the record stays"
-    );
-    assert!(
-        all(&graph, "ec2", "interfaces")
-            .iter()
-            .any(|(id, _)| *id == theirs)
-    );
-    let delete = hand
-        .ec2
-        .delete_network_interface()
-        .network_interface_id(&theirs);
-    delete.send().await.unwrap();
-    house.down().await.well();
-    is_empty(&account);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_range_that_a_peer_has_too_is_refused_before_the_first_effect() {
-    let (account, mut house) = street().await;
-    let hand = account.hand();
-    let made = hand.ec2.create_vpc().cidr_block("10.0.128.0/17");
-    let made = made.send().await.unwrap();
-    let peer = made.vpc().and_then(|vpc| vpc.vpc_id()).unwrap();
-    account.aws.reset_counters();
-    let peers = format!("[{peer}]");
-    let overlapping = pipeline(&[("spec.network.peers", &peers)]);
-    let error = house.up(&overlapping).await.error_of("account/preflight");
-    assert!(error.cause.contains("10.0.128.0/17"), "{error}");
-    assert_eq!(account.changes(), []);
-    let apart = pipeline(&[
-        ("spec.network.peers", &peers),
-        ("spec.network.cidr", "10.1.0.0/16"),
-    ]);
-    house.up(&apart).await.well();
-    house.down().await.well();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn kept_data_stays_and_nothing_else_does() {
-    let (account, mut house) = street().await;
-    house.up(&pipeline(&[])).await.well();
-    house.cluster.claim("data");
-    let removals = house.removals(true).await;
-    let graph = Graph::down(removals).unwrap();
-    let seen = house.run(graph, Verb::Down, Stop::never()).await.well();
-    let left = standing(&account.graph());
-    assert_eq!(
-        left.into_iter().collect::<Vec<_>>(),
-        [("ec2/volumes".to_owned(), 1)]
-    );
-    let kept = seen.end.report.absence.last().unwrap();
-    let kept: Vec<&Leftover> = kept
-        .remaining
-        .iter()
-        .filter(|left| matches!(left.fate, Fate::Kept { .. }))
-        .collect();
-    assert_eq!(kept.len(), 1, "{kept:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_load_balancer_that_no_controller_knows_any_more_goes_too() {
-    let (account, mut house) = street().await;
-    house.up(&pipeline(&[])).await.well();
-    account
-        .hand()
-        .balancer_of("pipectl-trouble", "orphan")
-        .await;
-    house.down().await.well();
-    assert_eq!(account.refused(), Vec::<String>::new());
-    is_empty(&account);
-}
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_that_were_there_before_the_environment_stay_as_they_are() {
     let (account, mut house) = street().await;
@@ -568,6 +578,49 @@ async fn logs_that_eks_makes_anew_are_taken_over() {
     is_empty(&account);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_put_into_the_vpc_is_named_and_stays_and_so_does_the_record() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    let hand = account.hand();
+    let theirs = hand.interface_with("owner", "somebody else").await;
+    let seen = house.down().await;
+    assert!(!seen.succeeded());
+    let failures = seen.failures().join("\n");
+    assert!(failures.contains(&theirs), "{failures}");
+    let graph = account.graph();
+    assert_eq!(
+        all(&graph, "ssm", "parameters").len(),
+        1,
+        "the record stays"
+    );
+    assert!(
+        all(&graph, "ec2", "interfaces")
+            .iter()
+            .any(|(id, _)| *id == theirs)
+    );
+    let delete = hand
+        .ec2
+        .delete_network_interface()
+        .network_interface_id(&theirs);
+    delete.send().await.unwrap();
+    house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_a_peer_has_too_is_refused_before_the_first_effect() {
+    let (account, mut house) = street().await;
+    let hand = account.hand();
+    let made = hand.ec2.create_vpc().cidr_block("10.0.128.0/17");
+    let made = made.send().await.unwrap();
+    let peer = made.vpc().and_then(|vpc| vpc.vpc_id()).unwrap();
+    account.aws.reset_counters();
+    let peers = format!("[{peer}]");
+    let overlapping = pipeline(&[("spec.network.peers", &peers)]);
+    let error = house.up(&overlapping).await.error_of("account/preflight");
+    assert!(error.cause.contains("10.0.128.0/17"), "{error}");
+    assert_eq!(account.changes(), []);
     // A range that was added to a VPC counts like its first.
     let made = hand.ec2.create_vpc().cidr_block("10.2.0.0/16");
     let made = made.send().await.unwrap();
@@ -580,3 +633,45 @@ async fn logs_that_eks_makes_anew_are_taken_over() {
     let error = house.up(&overlapping).await.error_of("account/preflight");
     assert!(error.cause.contains("10.0.64.0/18"), "{error}");
     assert_eq!(account.changes(), []);
+    let apart = pipeline(&[
+        ("spec.network.peers", &peers),
+        ("spec.network.cidr", "10.1.0.0/16"),
+    ]);
+    house.up(&apart).await.well();
+    house.down().await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_data_stays_and_nothing_else_does() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    house.cluster.claim("data");
+    let removals = house.removals(true).await;
+    let graph = Graph::down(removals).unwrap();
+    let seen = house.run(graph, Verb::Down, Stop::never()).await.well();
+    let left = standing(&account.graph());
+    assert_eq!(
+        left.into_iter().collect::<Vec<_>>(),
+        [("ec2/volumes".to_owned(), 1)]
+    );
+    let kept = seen.end.report.absence.last().unwrap();
+    let kept: Vec<&Leftover> = kept
+        .remaining
+        .iter()
+        .filter(|left| matches!(left.fate, Fate::Kept { .. }))
+        .collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_balancer_that_no_controller_knows_any_more_goes_too() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    account
+        .hand()
+        .balancer_of("pipectl-trouble", "orphan")
+        .await;
+    house.down().await.well();
+    assert_eq!(account.refused(), Vec::<String>::new());
+    is_empty(&account);
+}

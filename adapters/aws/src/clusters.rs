@@ -124,6 +124,13 @@ impl ClusterApi for Aws {
                 let begun = request.send().await.map_err(translate_change)?;
                 updates::begun(begun.update(), "UpdateClusterConfig")
             }
+            ClusterChange::Subnets(subnets) => {
+                // Alone: EKS takes no change of the endpoint in the same call.
+                let vpc = VpcConfigRequest::builder().set_subnet_ids(Some(subnets.clone()));
+                let request = config().resources_vpc_config(vpc.build());
+                let begun = request.send().await.map_err(translate_change)?;
+                updates::begun(begun.update(), "UpdateClusterConfig")
+            }
             ClusterChange::Logging(kinds) => {
                 let request = config().logging(logging(kinds, true));
                 let begun = request.send().await.map_err(translate_change)?;

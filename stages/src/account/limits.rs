@@ -1,15 +1,19 @@
 //! Whether the account's quotas leave room for what is still to be made.
 
-use pipectl_config::{Capacity, Loaded};
+use std::collections::BTreeMap;
+
+use pipectl_config::{Capacity, Loaded, Network, NodeGroup};
 
 use super::preflight::has_vpc;
 use crate::{
-    cloud::{cloud, scope::own_pieces},
+    cloud::{cloud, names, scope::own_pieces},
     context::StepContext,
     error::StepError,
-    network::nat_zones,
+    network::{self, nat_zones},
+    nodes::{self, group::make_digest},
     ports::{
         account::{InstanceType, Quota, QuotaUse},
+        clusters::Cluster,
         network::{Piece, PieceKind},
     },
 };
@@ -21,7 +25,8 @@ struct Wanted {
     count: u32,
 }
 
-/// Refuses to begin what a quota will not let end.
+/// Refuses to begin what a quota will not let end: of an environment whose `cluster` stands only what a change adds to it, and
+/// where that is nothing, nothing is asked.
 ///
 /// # Errors
 /// `ACC008` for every quota that leaves no room, all in one error.
@@ -29,8 +34,15 @@ pub(super) async fn check(
     cx: &StepContext,
     loaded: &Loaded,
     types: &[InstanceType],
+    cluster: Option<&Cluster>,
 ) -> Result<(), StepError> {
-    let wanted = wanted(cx, loaded, types).await?;
+    let wanted = match cluster {
+        None => wanted(cx, loaded, types).await?,
+        Some(cluster) => added(cx, loaded, types, cluster).await?,
+    };
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let which: Vec<Quota> = wanted.iter().map(|wanted| wanted.quota).collect();
     let uses = cloud(cx)?.account.quotas(&which).await;
     let uses = uses.map_err(|error| error.during("look at", "the account's quotas"))?;
@@ -60,7 +72,6 @@ async fn wanted(
     types: &[InstanceType],
 ) -> Result<Vec<Wanted>, StepError> {
     let spec = &loaded.pipeline.spec;
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let mut wanted = vec![Wanted {
         quota: Quota::Clusters,
         count: 1,
@@ -71,42 +82,102 @@ async fn wanted(
                 wanted.push(Wanted { quota, count: 1 });
             }
         }
-        let alive =
-            |pieces: Vec<Piece>| count(pieces.iter().filter(|piece| piece.is_alive()).count());
-        let gateways = count(nat_zones(&spec.network));
-        let addresses = alive(own_pieces(cx, PieceKind::Address).await?);
-        let natted = alive(own_pieces(cx, PieceKind::NatGateway).await?);
-        wanted.push(Wanted {
+        wanted.extend(ways_out(cx, &spec.network).await?);
+    }
+    for group in &spec.node_groups {
+        wanted.push(cpus(group, group.size, types));
+    }
+    Ok(summed(wanted))
+}
+
+/// What a change adds to an environment that stands. What is recorded is taken as it is recorded; only of what is not is
+/// the account asked.
+async fn added(
+    cx: &StepContext,
+    loaded: &Loaded,
+    types: &[InstanceType],
+    cluster: &Cluster,
+) -> Result<Vec<Wanted>, StepError> {
+    let network = &loaded.pipeline.spec.network;
+    let mut wanted = Vec::new();
+    let known = |zone| cx.output_of(network::steps::nat_gateway(zone).as_str());
+    let new = (0..nat_zones(network)).any(|zone| known(zone).is_none());
+    if network.existing_vpc.is_none() && new {
+        wanted.extend(ways_out(cx, network).await?);
+    }
+    for group in &loaded.pipeline.spec.node_groups {
+        let nodes = group
+            .size
+            .saturating_sub(nodes_of(cx, network, group, cluster).await?);
+        wanted.push(cpus(group, nodes, types));
+    }
+    Ok(summed(wanted))
+}
+
+/// How many nodes a group of this make was given last. A group of another make comes up beside the old one.
+async fn nodes_of(
+    cx: &StepContext,
+    network: &Network,
+    group: &NodeGroup,
+    cluster: &Cluster,
+) -> Result<u32, StepError> {
+    let name = names::node_group(&group.name, &make_digest(group, network), 1);
+    let recorded = cx.output_of(nodes::group(&group.name).as_str());
+    if let Some(recorded) = recorded
+        && let Some(made) = recorded["name"].as_str()
+        && made.starts_with(&name)
+    {
+        let size = recorded["size"].as_u64();
+        return Ok(size.and_then(|size| u32::try_from(size).ok()).unwrap_or(0));
+    }
+    let found = cloud(cx)?.node_groups.find(&cluster.name, &name).await;
+    let found = found.map_err(|error| error.during("look at", format!("node group {name}")))?;
+    Ok(found.map_or(0, |found| found.scaling.desired))
+}
+
+/// The NAT gateways that are still to be made, with their addresses.
+async fn ways_out(cx: &StepContext, network: &Network) -> Result<[Wanted; 2], StepError> {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let alive = |pieces: Vec<Piece>| count(pieces.iter().filter(|piece| piece.is_alive()).count());
+    let gateways = count(nat_zones(network));
+    let addresses = alive(own_pieces(cx, PieceKind::Address).await?);
+    let natted = alive(own_pieces(cx, PieceKind::NatGateway).await?);
+    Ok([
+        Wanted {
             quota: Quota::Addresses,
             count: gateways.saturating_sub(addresses),
-        });
-        wanted.push(Wanted {
+        },
+        Wanted {
             quota: Quota::NatGatewaysPerZone,
             count: u32::from(natted < gateways),
-        });
+        },
+    ])
+}
+
+/// The vCPUs of so many nodes of a group.
+fn cpus(group: &NodeGroup, nodes: u32, types: &[InstanceType]) -> Wanted {
+    // The first type is the one that is tried first.
+    let first = types
+        .iter()
+        .find(|offer| group.instance_types.first() == Some(&offer.name));
+    Wanted {
+        quota: match group.capacity {
+            Capacity::OnDemand => Quota::OnDemandCpus,
+            Capacity::Spot => Quota::SpotCpus,
+        },
+        count: nodes.saturating_mul(first.map_or(0, |offer| offer.cpus)),
     }
-    for (capacity, quota) in [
-        (Capacity::OnDemand, Quota::OnDemandCpus),
-        (Capacity::Spot, Quota::SpotCpus),
-    ] {
-        let cpus = spec
-            .node_groups
-            .iter()
-            .filter(|group| group.capacity == capacity)
-            .map(|group| {
-                // The first type is the one that is tried first.
-                let first = types
-                    .iter()
-                    .find(|offer| group.instance_types.first() == Some(&offer.name));
-                group
-                    .size
-                    .saturating_mul(first.map_or(0, |offer| offer.cpus))
-            })
-            .sum();
-        wanted.push(Wanted { quota, count: cpus });
+}
+
+/// Each quota once, without those of which nothing is wanted.
+fn summed(all: Vec<Wanted>) -> Vec<Wanted> {
+    let mut sums: BTreeMap<Quota, u32> = BTreeMap::new();
+    for Wanted { quota, count } in all {
+        let sum = sums.entry(quota).or_default();
+        *sum = sum.saturating_add(count);
     }
-    wanted.retain(|wanted| wanted.count > 0);
-    Ok(wanted)
+    let sums = sums.into_iter().filter(|(_, count)| *count > 0);
+    sums.map(|(quota, count)| Wanted { quota, count }).collect()
 }
 
 /// The quotas that leave too little room, in words.

@@ -93,13 +93,18 @@ impl Preflight {
             cloud.account.instance_types(&types),
             zones
         );
-        let ours = self.whose(cx, &name, cluster.map_err(failed)?.as_ref())?;
+        let cluster = cluster.map_err(failed)?;
+        let ours = self.whose(cx, &name, cluster.as_ref())?;
+        let stands = cluster.as_ref().filter(|_| ours);
         self.lifetime(&caller, ours)?;
         let offered = offered.map_err(failed)?;
         self.instance_types(&offered)?;
         let zones = match &spec.network.existing_vpc {
             Some(vpc) => {
-                network::existing::check(cloud, vpc).await?;
+                let brought = network::existing::check(cloud, vpc).await?;
+                if let Some(cluster) = stands {
+                    network::existing::takes_along(cloud, vpc, &brought, cluster).await?;
+                }
                 Vec::new()
             }
             None => {
@@ -107,9 +112,15 @@ impl Preflight {
                 self.zones(cx, &zones.map_err(failed)?, &offered).await?
             }
         };
-        if !ours {
-            futures::try_join!(self.versions(cx), limits::check(cx, &self.loaded, &offered))?;
-        }
+        let versions = async {
+            if ours {
+                Ok(())
+            } else {
+                self.versions(cx).await
+            }
+        };
+        let limits = limits::check(cx, &self.loaded, &offered, stands);
+        futures::try_join!(versions, limits)?;
         Ok(Found { caller, zones })
     }
 

@@ -1,5 +1,7 @@
 //! Changes of a control plane in place. EKS takes one at a time, and one minor version at a time.
 
+use std::collections::BTreeSet;
+
 use pipectl_config::KubernetesVersion;
 
 use super::{control_plane::ControlPlane, steps};
@@ -8,11 +10,11 @@ use crate::{
         cloud, cut_off, known, names,
         update::{Update, not_begun},
     },
-};
-
     context::StepContext,
     error::StepError,
     ports::clusters::{Cluster, ClusterChange, ClusterState, Endpoint},
+};
+
 /// One change: the field, what it is, what it is to be, and what makes it so.
 pub(super) type Wanted = (&'static str, Option<String>, String, ClusterChange);
 
@@ -45,9 +47,21 @@ pub(super) fn wanted(
             ClusterChange::Endpoint(endpoint),
         ));
     }
+    // Subnets that are not known yet say nothing.
+    if let Ok(subnets) = plane.subnets(cx) {
+        let is: BTreeSet<&String> = live.subnets.iter().collect();
+        if !subnets.is_empty() && is != subnets.iter().collect() {
+            wanted.push((
+                "subnets",
+                Some(live.subnets.join(", ")),
+                subnets.join(", "),
+                ClusterChange::Subnets(subnets),
+            ));
+        }
+    }
     let logging = plane.logging();
     if live.logging != logging {
-        let words = |kinds: &std::collections::BTreeSet<String>| {
+        let words = |kinds: &BTreeSet<String>| {
             let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
             if kinds.is_empty() {
                 "none".to_owned()

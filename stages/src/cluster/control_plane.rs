@@ -60,6 +60,11 @@ impl ControlPlane {
         self.loaded.pipeline.spec.cluster.encrypt_secrets
     }
 
+    /// The subnets of its interfaces.
+    pub(super) fn subnets(&self, cx: &StepContext) -> Result<Vec<String>, StepError> {
+        network::private_subnets(cx, &self.loaded.pipeline.spec.network)
+    }
+
     fn key(&self, cx: &StepContext) -> Result<Option<String>, StepError> {
         self.encrypts()
             .then(|| known(cx, &steps::key(), "arn"))
@@ -72,7 +77,7 @@ impl ControlPlane {
             name: self.name(cx),
             version: self.version(),
             role: known(cx, &steps::role(), "arn")?,
-            subnets: network::private_subnets(cx, &self.loaded.pipeline.spec.network)?,
+            subnets: self.subnets(cx)?,
             security_groups: vec![known(cx, &network::steps::control_plane_group(), "id")?],
             endpoint: self.endpoint(),
             logging: self.logging(),

@@ -12,9 +12,10 @@ use crate::{
     error::{PortError, PortErrorKind, StepError},
     ports::{
         cloud::Cloud,
+        clusters::Cluster,
         network::{Detail, Lookup, Piece, PieceKind},
     },
-    step::Readiness,
+    step::{Change, Difference, Readiness},
 };
 
 /// The resource of a VPC that is there already.
@@ -27,7 +28,8 @@ pub(super) struct Existing {
 pub(crate) struct Brought {
     id: String,
     cidr: String,
-    zones: Vec<String>,
+    /// Those of its private subnets.
+    zones: BTreeSet<String>,
 }
 
 /// Looks at a VPC that the user brought, and refuses one that EKS would refuse.
@@ -101,8 +103,68 @@ pub(crate) async fn check(cloud: &Cloud, wanted: &ExistingVpc) -> Result<Brought
     Ok(Brought {
         id: wanted.id.clone(),
         cidr: cidr.clone(),
-        zones: zones.into_iter().collect(),
+        zones,
     })
+}
+
+/// Refuses subnets that the control plane cannot move to: EKS takes other subnets of the same VPC, one at least in each of
+/// the zones that the cluster was made in, and none in another (EKS user guide, network requirements).
+///
+/// # Errors
+/// `NET001` when it cannot move there.
+pub(crate) async fn takes_along(
+    cloud: &Cloud,
+    wanted: &ExistingVpc,
+    brought: &Brought,
+    cluster: &Cluster,
+) -> Result<(), StepError> {
+    let refused = |cause: String, hint: &str| {
+        let what = format!("the subnets of EKS cluster {}", cluster.name);
+        Err(StepError::new("NET001", "change", what, cause).with_hint(hint))
+    };
+    if cluster.vpc != wanted.id {
+        return refused(
+            format!(
+                "it stands in VPC {}, the pipeline file says {}, and a control plane stays in its VPC",
+                cluster.vpc, wanted.id
+            ),
+            "nothing was changed: put spec.network.existingVpc back, or take the environment down and bring it up anew",
+        );
+    }
+    let (is, to_be): (BTreeSet<&String>, BTreeSet<&String>) = (
+        cluster.subnets.iter().collect(),
+        wanted.private_subnets.iter().collect(),
+    );
+    if is == to_be {
+        return Ok(());
+    }
+    let lookup = Lookup::Ids(cluster.subnets.clone());
+    let found = cloud.network.find(PieceKind::Subnet, &lookup).await;
+    let found =
+        found.map_err(|error| error.during("look at", "the subnets of the control plane"))?;
+    // Of a subnet that is gone nobody knows the zone: then EKS says whether it moves.
+    if found.len() < is.len() {
+        return Ok(());
+    }
+    let zones: BTreeSet<String> = found
+        .iter()
+        .filter_map(|subnet| place(subnet).map(|(_, zone)| zone.to_owned()))
+        .collect();
+    if zones == brought.zones {
+        return Ok(());
+    }
+    let words = |zones: &BTreeSet<String>| {
+        let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
+        zones.join(", ")
+    };
+    refused(
+        format!(
+            "it was made in {}, the named private subnets are in {}, and EKS moves a control plane within its zones only",
+            words(&zones),
+            words(&brought.zones)
+        ),
+        "nothing was changed: name private subnets in exactly those zones (spec.network.existingVpc.privateSubnets)",
+    )
 }
 
 fn place(subnet: &Piece) -> Option<(&str, &str)> {
@@ -137,6 +199,31 @@ impl Resource for Existing {
         )))
     }
 
+    /// Others build on the subnets as recorded, so other ones have to be recorded.
+    async fn differences(
+        &self,
+        cx: &StepContext,
+        live: &Brought,
+    ) -> Result<Vec<Difference>, StepError> {
+        let Some(recorded) = cx.recorded() else {
+            return Ok(Vec::new());
+        };
+        let now = self.outputs(cx, live);
+        let fields = ["id", "privateSubnets", "publicSubnets"];
+        let other = fields
+            .iter()
+            .filter(|field| recorded[**field] != now[**field]);
+        Ok(other
+            .map(|field| Difference {
+                resource: format!("VPC {}, brought", live.id),
+                field: Some((*field).to_owned()),
+                live: Some(words(&recorded[*field])),
+                wanted: Some(words(&now[*field])),
+                change: Change::Updated,
+            })
+            .collect())
+    }
+
     fn outputs(&self, _: &StepContext, live: &Brought) -> Value {
         json!({
             "id": live.id,
@@ -157,5 +244,14 @@ impl Resource for Existing {
 
     async fn readiness(&self, _: &StepContext) -> Result<Readiness, StepError> {
         Ok(Readiness::Ready(format!("VPC {}, brought", self.vpc.id)))
+    }
+}
+
+/// A text, or a list of texts, for a person.
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
     }
 }

@@ -116,6 +116,8 @@ pub enum ClusterChange {
     Endpoint(Endpoint),
     /// Send exactly these kinds of logs.
     Logging(BTreeSet<String>),
+    /// Have the control plane's interfaces in these subnets: of the same VPC, and in exactly the zones that it was made in.
+    Subnets(Vec<String>),
     /// Encrypt Secrets with this key; cannot be taken back.
     Encryption(String),
 }

@@ -42,6 +42,31 @@ fn outside(stage: &mut Stage, vpc: &str) -> String {
 }
 
 #[test]
+fn a_vpc_gets_further_ranges_with_routes_and_room_for_subnets() {
+    let mut stage = Stage::new();
+    let vpc = vpc(&mut stage);
+    let beyond = format!("VpcId={vpc}&CidrBlock=100.64.1.0/24");
+    assert_eq!(
+        stage.ec2_error("CreateSubnet", &beyond),
+        "InvalidSubnet.Range"
+    );
+    let further = format!("VpcId={vpc}&CidrBlock=100.64.0.0/16");
+    stage.ec2("AssociateVpcCidrBlock", &further).unwrap();
+    stage.ec2("CreateSubnet", &beyond).unwrap();
+    let made = format!("VpcId={vpc}");
+    stage.ec2("CreateRouteTable", &made).unwrap();
+    let tables = stage.ec2("DescribeRouteTables", "").unwrap();
+    for table in tables["routeTableSet"].as_array().unwrap() {
+        let routes = table["routeSet"].to_string();
+        assert!(routes.contains("100.64.0.0/16"), "{routes}");
+    }
+    let shown = stage.ec2("DescribeVpcs", "").unwrap();
+    let ranges = &shown["vpcSet"][0]["cidrBlockAssociationSet"];
+    assert_eq!(ranges.as_array().unwrap().len(), 2);
+    assert_eq!(ranges[1]["cidrBlock"], "100.64.0.0/16");
+}
+
+#[test]
 fn ranges_and_zones_are_checked() {
     let mut stage = Stage::new();
     for (form, code) in [

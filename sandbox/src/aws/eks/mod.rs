@@ -10,6 +10,7 @@ mod check;
 mod cluster;
 mod create;
 pub(crate) mod host;
+mod moves;
 mod network;
 mod node;
 mod nodegroup;

@@ -366,6 +366,52 @@ fn one_change_of_a_cluster_at_a_time() {
 }
 
 #[test]
+fn a_control_plane_moves_within_its_zones_and_vpc() {
+    let mut ground = ground();
+    ground.up();
+    let vpc = ground.vpc.clone();
+    let mut subnet = |number: u8, zone: &str| {
+        let new = format!("VpcId={vpc}&CidrBlock=10.0.{number}.0/24&AvailabilityZone={zone}");
+        let made = ground.stage.ec2("CreateSubnet", &new).unwrap();
+        made["subnet"]["subnetId"].as_str().unwrap().to_owned()
+    };
+    let (same, other) = (subnet(11, "us-west-2b"), subnet(12, "us-west-2c"));
+    let (first, left) = (ground.subnets[0].clone(), ground.subnets[1].clone());
+    let to =
+        |subnets: [&String; 2]| json!({"name": "c", "resourcesVpcConfig": {"subnetIds": subnets}});
+    for elsewhere in [
+        to([&first, &other]),
+        to([&first, &first]),
+        to([&first, &left]),
+    ] {
+        assert_eq!(
+            refused(&mut ground.stage, "UpdateClusterConfig", elsewhere),
+            "InvalidParameterException"
+        );
+    }
+    let mut both = to([&first, &same]);
+    both["resourcesVpcConfig"]["endpointPrivateAccess"] = json!(true);
+    assert_eq!(
+        refused(&mut ground.stage, "UpdateClusterConfig", both),
+        "InvalidParameterException"
+    );
+    let moved = to([&first, &same]);
+    let update = call(&mut ground.stage, "UpdateClusterConfig", moved);
+    assert_eq!(update["update"]["type"], "VpcConfigUpdate");
+    assert_eq!(ground.status(), "UPDATING");
+    ground.stage.pass(200);
+    assert_eq!(ground.status(), "ACTIVE");
+    // Nothing of it is left in the subnet that it came from.
+    let gone = format!("SubnetId={left}");
+    ground.stage.ec2("DeleteSubnet", &gone).unwrap();
+    let held = format!("SubnetId={same}");
+    assert_eq!(
+        ground.stage.ec2_error("DeleteSubnet", &held),
+        "DependencyViolation"
+    );
+}
+
+#[test]
 fn entries_and_associations_are_there_once() {
     let mut ground = ground();
     ground.up();

@@ -7,7 +7,7 @@ use super::cluster::{Cluster, Status};
 use super::create::{encryption, endpoint, logging};
 use super::{
     Event, bad_parameter, bad_request, by_id, changed, cluster, cluster_mut, cluster_of, in_use,
-    not_found, paged, version,
+    moves, not_found, paged, version,
 };
 use crate::aws::service::Action;
 use crate::aws::wire::error::ApiError;
@@ -102,7 +102,7 @@ pub(super) struct Change<'a> {
 
 impl<'a> Change<'a> {
     /// One of a cluster's settings.
-    fn of_cluster(kind: &'a str, list: Vec<(&'a str, String)>) -> Self {
+    pub(super) fn of_cluster(kind: &'a str, list: Vec<(&'a str, String)>) -> Self {
         Self {
             kind,
             list,
@@ -251,7 +251,7 @@ pub(crate) const ACTIONS: &[Action] = &[
 ];
 
 /// One update at a time.
-fn free(cluster: &Cluster, kind: &str) -> Result<(), ApiError> {
+pub(super) fn free(cluster: &Cluster, kind: &str) -> Result<(), ApiError> {
     if let Some(update) = cluster.under_way() {
         let message = format!(
             "Cannot {kind} because cluster {} currently has update {} in progress",
@@ -302,9 +302,7 @@ fn update_config(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Api
     }
     if let Some(network) = network {
         if network.has("subnetIds") || network.has("securityGroupIds") {
-            return Err(ApiError::not_simulated(
-                "a change of a cluster's subnets or security groups",
-            ));
+            return moves::moves(scene, params, network);
         }
         free(cluster, "EndpointAccessUpdate")?;
         let wanted = endpoint(network, Some(&cluster.endpoint))?;
