@@ -58,6 +58,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "set spec.network.cidr to a range apart from it, or correct spec.network.peers",
     ),
     (
+        "ACC012",
+        "The caller's own policies do not allow what the environment needs. IAM's policy simulator was asked before anything was made; conditions and policies of an organization, which it cannot judge, never lead here. Nothing was changed.",
+        "have the permissions that the message names allowed; docs/reference/aws-permissions.json is a policy with all of them. Where IAM's simulator errs, take iam:SimulatePrincipalPolicy away from the caller: then nothing is asked",
+    ),
+    (
         "ADD001",
         "EKS does not offer an add-on in that version for the Kubernetes version.",
         "name one of those that the message lists, or none",

@@ -47,6 +47,8 @@ impl Default for Beginning {
 pub struct Account {
     pub aws: Arc<Aws>,
     pub scale: f64,
+    /// Whose key is used instead of the account's own.
+    user: Mutex<Option<aws::AwsCredentials>>,
     end: CancellationToken,
 }
 
@@ -69,8 +71,15 @@ impl Account {
         Self {
             aws,
             scale: beginning.scale,
+            user: Mutex::new(None),
             end,
         }
+    }
+
+    /// From now on every run has the key of a user under this policy.
+    pub fn limit(&self, policy: &str) {
+        let key = self.aws.user("limited", policy).unwrap();
+        *self.user.lock().unwrap() = Some(key);
     }
 
     pub fn pace(&self) -> Pace {
@@ -79,7 +88,9 @@ impl Account {
 
     /// The adapter, for the sandbox's own account.
     pub async fn connect(&self) -> pipectl_aws::Aws {
-        self.connect_with(self.aws.credentials()).await
+        let user = self.user.lock().unwrap().clone();
+        self.connect_with(user.unwrap_or_else(|| self.aws.credentials()))
+            .await
     }
 
     /// The adapter with somebody's key.

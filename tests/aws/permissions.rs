@@ -1,36 +1,76 @@
-//! What an account has to allow: every call of an environment's whole life is in the policy that users are given.
+//! What an account has to allow: the policy that users are given is enough for a whole life, and what is missing of it is found
+//! before the first effect.
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use serde_json::Value;
+use pipectl::engine::EventKind;
+use pipectl_config::Loaded;
+use pipectl_stages::account::permissions::{TABLE, needed};
+use serde_json::{Value, json};
 
 use crate::{
     account::Account,
-    house::{House, pipeline},
+    graph::standing,
+    house::{House, Seen, pipeline},
 };
 
 /// The policy, as users copy it.
 const POLICY: &str = include_str!("../../docs/reference/aws-permissions.json");
 
-/// Calls that need no permission (STS: `GetCallerIdentity` is allowed even where a policy denies it), named in the policy for
-/// the reader.
-const ALWAYS: &str = "sts:GetCallerIdentity";
+/// What the policy names besides the list of what is asked for: a call that needs no permission (STS: `GetCallerIdentity` is
+/// allowed even where a policy denies it), what only an account's first use of a service needs, and the right to ask.
+const BESIDES: &[&str] = &[
+    "iam:CreateServiceLinkedRole",
+    "iam:SimulatePrincipalPolicy",
+    "sts:GetCallerIdentity",
+];
 
-fn allowed() -> BTreeSet<String> {
-    let policy: Value = serde_json::from_str(POLICY).unwrap();
-    let statements = policy["Statement"].as_array().unwrap();
-    let actions = statements.iter().flat_map(|statement| {
-        assert_eq!(statement["Effect"], "Allow");
-        match &statement["Action"] {
-            Value::Array(many) => many.iter().map(action).collect::<Vec<_>>(),
-            one => vec![action(one)],
-        }
-    });
-    actions.collect()
+/// Permissions that are no calls: of tags that a creation gives, of a role that is passed on, and of a grant that EKS makes with
+/// the caller's rights.
+const IMPLIED: &[&str] = &[
+    "ec2:CreateTags",
+    "eks:TagResource",
+    "iam:PassRole",
+    "iam:TagOpenIDConnectProvider",
+    "iam:TagRole",
+    "kms:CreateGrant",
+    "kms:TagResource",
+    "logs:TagResource",
+    "ssm:AddTagsToResource",
+];
+
+fn policy() -> Value {
+    serde_json::from_str(POLICY).unwrap()
 }
 
-fn action(value: &Value) -> String {
-    value.as_str().unwrap().to_owned()
+fn actions(statement: &Value) -> Vec<String> {
+    let names = match &statement["Action"] {
+        Value::Array(many) => many.clone(),
+        one => vec![one.clone()],
+    };
+    let text = |name: &Value| name.as_str().unwrap().to_owned();
+    names.iter().map(text).collect()
+}
+
+fn allowed() -> BTreeSet<String> {
+    let policy = policy();
+    let statements = policy["Statement"].as_array().unwrap();
+    let each = statements.iter().flat_map(|statement| {
+        assert_eq!(statement["Effect"], "Allow");
+        actions(statement)
+    });
+    each.collect()
+}
+
+/// The policy without one action.
+fn without(action: &str) -> String {
+    let mut policy = policy();
+    for statement in policy["Statement"].as_array_mut().unwrap() {
+        let mut kept = actions(statement);
+        kept.retain(|name| name != action);
+        statement["Action"] = kept.into();
+    }
+    policy.to_string()
 }
 
 /// The permission of a call: services are signed for under names of their own.
@@ -42,11 +82,73 @@ fn permission(service: &str, action: &str) -> String {
     format!("{service}:{action}")
 }
 
+/// What was called since the counters were last reset.
+fn called(account: &Account) -> BTreeSet<String> {
+    let counters = account.aws.counters();
+    let names = counters
+        .iter()
+        .map(|count| permission(&count.service, &count.action));
+    names.collect()
+}
+
+/// What bringing a pipeline up needs.
+fn for_up(loaded: &Loaded) -> BTreeSet<String> {
+    let needed = TABLE.iter().filter(|one| needed(one, loaded));
+    needed.map(|one| one.action.to_owned()).collect()
+}
+
+/// What the preflight remarked.
+fn said(seen: &Seen) -> Vec<&str> {
+    let remarks = seen.events.iter().filter_map(|event| match &event.kind {
+        EventKind::StepProgress { step, message, .. } if step.as_str() == "account/preflight" => {
+            Some(message.as_str())
+        }
+        _ => None,
+    });
+    remarks.collect()
+}
+
+/// Holds that nothing stands but the user whose key is used.
+#[track_caller]
+fn holds_nothing(account: &Account) {
+    let left: Vec<_> = standing(&account.graph()).into_iter().collect();
+    assert_eq!(left, [("iam/users".to_owned(), 1)]);
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn the_list_and_the_policy_say_the_same() {
+    let mut listed: BTreeSet<String> = TABLE.iter().map(|one| one.action.to_owned()).collect();
+    assert_eq!(listed.len(), TABLE.len(), "an action is listed twice");
+    listed.extend(set(BESIDES));
+    assert_eq!(listed, allowed());
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_policy_allows_every_call_of_a_whole_life() {
+async fn the_policy_is_enough_for_a_whole_life() {
     let account = Arc::new(Account::new().await);
+    account.limit(POLICY);
     let mut house = House::new(account.clone(), "allowed").await;
-    house.up(&pipeline(&[])).await.well();
+    let loaded = pipeline(&[]);
+    let seen = house.up(&loaded).await.well();
+    assert!(said(&seen).is_empty(), "{:?}", said(&seen));
+
+    // What is asked for before is what is called then, no more and no less.
+    let mut wanted = for_up(&loaded);
+    let made = called(&account);
+    assert!(made.contains("iam:SimulatePrincipalPolicy"));
+    let mut made: BTreeSet<String> = made.difference(&set(BESIDES)).cloned().collect();
+    made.extend(set(IMPLIED));
+    assert_eq!(made, wanted);
+
+    // With the environment there, the same caller is not asked about again.
+    account.aws.reset_counters();
+    house.up(&loaded).await.well();
+    assert!(!called(&account).contains("iam:SimulatePrincipalPolicy"));
+
     let changed = pipeline(&[
         ("spec.tags", "{team: other}"),
         (
@@ -59,16 +161,116 @@ async fn the_policy_allows_every_call_of_a_whole_life() {
     ]);
     house.up(&changed).await.well();
     house.down().await.well();
-
-    let allowed = allowed();
-    assert!(allowed.contains(ALWAYS));
-    let called: BTreeSet<String> = account
-        .aws
-        .counters()
-        .iter()
-        .map(|count| permission(&count.service, &count.action))
-        .collect();
-    let missing: Vec<_> = called.difference(&allowed).collect();
+    wanted.extend(called(&account));
+    assert!(wanted.len() > 80, "a whole life: {wanted:#?}");
+    let missing: Vec<_> = wanted.difference(&allowed()).cloned().collect();
     assert!(missing.is_empty(), "the policy does not allow {missing:?}");
-    assert!(called.len() > 80, "a whole life: {called:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_permission_that_is_missing_is_named_before_the_first_effect() {
+    let account = Arc::new(Account::new().await);
+    let mut house = House::new(account.clone(), "lacking").await;
+    let loaded = pipeline(&[]);
+    let needed = for_up(&loaded);
+    assert!(needed.len() > 60, "{needed:?}");
+    for action in &needed {
+        account.limit(&without(action));
+        let seen = house.up(&loaded).await;
+        let error = seen.error_of("account/preflight");
+        assert_eq!(error.code, "ACC012", "{action}: {error}");
+        assert!(
+            error.cause.ends_with(&format!(" may not {action}")),
+            "{error}"
+        );
+        assert_eq!(error.evidence.len(), 1, "{:?}", error.evidence);
+        assert!(error.hint.is_some());
+    }
+    assert_eq!(account.changes(), []);
+    holds_nothing(&account);
+
+    // Several are named in one error.
+    let nothing = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": ["iam:SimulatePrincipalPolicy", "ec2:*"], "Resource": "*",
+    }]});
+    account.limit(&nothing.to_string());
+    let error = house.up(&loaded).await.error_of("account/preflight");
+    assert_eq!(error.code, "ACC012", "{error}");
+    let others = needed.iter().filter(|action| !action.starts_with("ec2:"));
+    assert_eq!(error.evidence.len(), others.count(), "{:?}", error.evidence);
+    assert_eq!(account.changes(), []);
+}
+
+/// What only a VPC of one's own, a key or logs need is not asked for without them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pipeline_does_not_need_is_not_asked_for() {
+    let account = Arc::new(Account::new().await);
+    let mut house = House::new(account.clone(), "small").await;
+    let small = pipeline(&[
+        ("spec.cluster.encryptSecrets", "false"),
+        ("spec.cluster.logging", "[]"),
+        ("spec.network.nat", "none"),
+    ]);
+    let mut policy = policy();
+    for statement in policy["Statement"].as_array_mut().unwrap() {
+        let mut kept = actions(statement);
+        kept.retain(|name| {
+            let unneeded = [
+                "CreateKey",
+                "CreateAlias",
+                "CreateLogGroup",
+                "AllocateAddress",
+            ];
+            !unneeded.iter().any(|one| name.ends_with(one))
+        });
+        statement["Action"] = kept.into();
+    }
+    account.limit(&policy.to_string());
+    house.up(&small).await.well();
+    house.down().await.well();
+    holds_nothing(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_ask_goes_on_and_says_so() {
+    let account = Arc::new(Account::new().await);
+    account.limit(&without("iam:SimulatePrincipalPolicy"));
+    let mut house = House::new(account.clone(), "silent").await;
+    let seen = house.up(&pipeline(&[])).await.well();
+    let [remark] = said(&seen)[..] else {
+        panic!("{:?}", said(&seen));
+    };
+    assert!(remark.contains("iam:SimulatePrincipalPolicy"), "{remark}");
+    house.down().await.well();
+    holds_nothing(&account);
+}
+
+/// A condition on what only the real request says: the simulation errs, and nobody is refused for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_on_a_condition_is_said_and_not_refused() {
+    let account = Arc::new(Account::new().await);
+    let mut policy: Value = serde_json::from_str(&without("ec2:CreateVpc")).unwrap();
+    policy["Statement"].as_array_mut().unwrap().push(json!({
+        "Effect": "Allow", "Action": "ec2:CreateVpc", "Resource": "*",
+        "Condition": {"StringEquals": {"aws:RequestTag/team": "data", "aws:RequestedRegion": "us-west-2"}},
+    }));
+    account.limit(&policy.to_string());
+    let mut house = House::new(account.clone(), "conditional").await;
+    let seen = house.up(&pipeline(&[])).await.well();
+    let [remark] = said(&seen)[..] else {
+        panic!("{:?}", said(&seen));
+    };
+    assert!(remark.ends_with(": ec2:CreateVpc"), "{remark}");
+    house.down().await.well();
+
+    // A condition that is known not to hold is no such matter.
+    let last = policy["Statement"]
+        .as_array_mut()
+        .unwrap()
+        .last_mut()
+        .unwrap();
+    last["Condition"] = json!({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}});
+    account.limit(&policy.to_string());
+    let error = house.up(&pipeline(&[])).await.error_of("account/preflight");
+    assert_eq!(error.code, "ACC012", "{error}");
 }

@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use pipectl_stages::{
     error::{PortError, PortErrorKind as Kind},
-    ports::account::{AccountApi, Caller, InstanceType, Quota, QuotaUse, Zone},
+    ports::account::{AccountApi, Allowances, Caller, Deed, InstanceType, Quota, QuotaUse, Zone},
 };
 
 use crate::{
@@ -98,6 +98,10 @@ impl AccountApi for Aws {
             found.extend(self.some_instance_types(some).await?);
         }
         Ok(found)
+    }
+
+    async fn allowances(&self, caller: &Caller, deeds: &[Deed]) -> Result<Allowances, PortError> {
+        self.simulated(caller, deeds).await
     }
 }
 

@@ -134,7 +134,7 @@ impl Error for FencePassed {}
 /// Whether an operation only looks. All reads that this adapter makes are called so; whatever is called otherwise counts
 /// as a change, so that no change can be forgotten here.
 fn only_looks(operation: &str) -> bool {
-    ["Describe", "List", "Get"]
+    ["Describe", "List", "Get", "Simulate"]
         .iter()
         .any(|prefix| operation.starts_with(prefix))
 }
@@ -277,6 +277,7 @@ mod tests {
             ("DescribeVpcs", true),
             ("ListRoles", true),
             ("GetCallerIdentity", true),
+            ("SimulatePrincipalPolicy", true),
             ("CreateVpc", false),
             ("PutParameter", false),
             ("TagResource", false),

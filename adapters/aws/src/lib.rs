@@ -7,6 +7,7 @@
 mod access;
 mod account;
 mod addons;
+mod allowances;
 mod anchors;
 mod balancers;
 mod call;

@@ -4,6 +4,7 @@ mod anchor;
 pub mod inventory;
 mod limits;
 mod peers;
+pub mod permissions;
 mod preflight;
 pub mod removal;
 
@@ -48,8 +49,8 @@ pub fn steps(loaded: &Arc<Loaded>, options: &CloudOptions) -> Vec<Arc<dyn Step>>
     let bound = options
         .pace
         .bound(loaded.pipeline.spec.timeouts.network.duration());
-    let preflight_row =
-        Row::new(STAGE, "preflight", "account, quotas and zones").ready_within(bound, 1);
+    let preflight_row = Row::new(STAGE, "preflight", "account, permissions, quotas and zones")
+        .ready_within(bound, 1);
     let anchor_row = Row::new(STAGE, "anchor", "record in the account")
         .needs([Need::ready(preflight())])
         .ready_within(bound, 1);

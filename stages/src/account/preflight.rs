@@ -1,5 +1,5 @@
 //! What can be found out before the first effect is found out before it: whose account and region this is, how long the
-//! credentials last, what is on offer, and whether the quotas leave room.
+//! credentials last, what the caller may do, what is on offer, and whether the quotas leave room.
 
 use std::{
     collections::BTreeSet,
@@ -12,13 +12,13 @@ use jiff::Timestamp;
 use pipectl_config::{Architecture, Loaded, Network};
 use serde_json::{Value, json};
 
-use super::{limits, peers, provider};
+use super::{limits, peers, permissions, provider};
 use crate::{
     addons::addon::resolve,
     blocks::Row,
     cloud::{Pace, cloud, names, scope::own_pieces, tags},
     context::StepContext,
-    error::{PortError, StepError},
+    error::{PortError, PortErrorKind, StepError},
     network,
     objects::ownership::Owner,
     ports::{
@@ -93,8 +93,18 @@ impl Preflight {
             cloud.account.instance_types(&types),
             zones
         );
+        // Who may not even look is told of everything that is missing at once.
+        let hidden = matches!(&cluster, Err(error) if error.kind == PortErrorKind::Forbidden);
+        let ours = match &cluster {
+            Ok(found) => self.whose(cx, &name, found.as_ref())?,
+            Err(_) => false,
+        };
+        // With its cluster there, the same caller was allowed to make it.
+        let asks = hidden || (cluster.is_ok() && !(ours && self.same_caller(cx, &caller)));
+        if asks {
+            permissions::check(cx, &self.loaded, &caller).await?;
+        }
         let cluster = cluster.map_err(failed)?;
-        let ours = self.whose(cx, &name, cluster.as_ref())?;
         let stands = cluster.as_ref().filter(|_| ours);
         self.lifetime(&caller, ours)?;
         let offered = offered.map_err(failed)?;
@@ -122,6 +132,12 @@ impl Preflight {
         let limits = limits::check(cx, &self.loaded, &offered, stands);
         futures::try_join!(versions, limits)?;
         Ok(Found { caller, zones })
+    }
+
+    /// Whether it was this caller who brought the environment up, or went on with it last.
+    fn same_caller(&self, cx: &StepContext, caller: &Caller) -> bool {
+        cx.recorded()
+            .is_some_and(|recorded| recorded["principal"] == caller.principal.as_str())
     }
 
     /// Account and region are those of the file, and those of the first `up`.

@@ -122,6 +122,39 @@ pub struct InstanceType {
     pub zones: Vec<String>,
 }
 
+/// Something that is to be done, as IAM's policies name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Deed {
+    /// The action, e.g. `iam:CreateRole`.
+    pub action: String,
+    /// ARN of what it is done to, or of all of that kind (`.../vpc/*`). A policy may allow it there and nowhere else; `None`:
+    /// the action knows no resources.
+    pub resource: Option<String>,
+}
+
+/// What the account says of a deed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Allowance {
+    /// It is allowed.
+    Allowed,
+    /// The caller's policies or permissions boundary do not allow it.
+    Missing,
+    /// It seems not to be allowed, by something that cannot be judged beforehand: a condition on what only the real request
+    /// says, or a policy of the organization's.
+    Unclear,
+}
+
+/// What came of asking what the caller may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Allowances {
+    /// An answer for each deed, in their order.
+    Told(Vec<Allowance>),
+    /// Nobody answers: this sort of caller has no policies to be asked about, or may not ask. Why, in words.
+    NotTold(String),
+}
+
 /// The account behind the credentials.
 #[async_trait]
 pub trait AccountApi: Send + Sync {
@@ -137,4 +170,8 @@ pub trait AccountApi: Send + Sync {
 
     /// Those of these instance types that the region has; one it has not is left out.
     async fn instance_types(&self, names: &[String]) -> Result<Vec<InstanceType>, PortError>;
+
+    /// What the caller may do, without doing it. Who may not ask hears [`Allowances::NotTold`]; errors are those of a
+    /// connection that does not work.
+    async fn allowances(&self, caller: &Caller, deeds: &[Deed]) -> Result<Allowances, PortError>;
 }
