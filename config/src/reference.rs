@@ -283,6 +283,12 @@ fn default_of(schema: &Value) -> String {
 }
 
 fn bounds(schema: &Value) -> String {
+    if let Some(choices) = schema.get("enum").and_then(Value::as_array)
+        && choices.iter().all(Value::is_number)
+    {
+        let all: Vec<String> = choices.iter().map(Value::to_string).collect();
+        return format!(" One of {}.", all.join(", "));
+    }
     let bound = |key: &str| schema.get(key).and_then(Value::as_i64);
     match (
         bound("minimum").filter(|least| *least > 0),

@@ -6,6 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The days for which CloudWatch keeps logs; it takes no others (CloudWatch Logs API reference: `PutRetentionPolicy`).
+const LOG_RETENTION_DAYS: [u16; 22] = [
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+];
+
 /// The Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -22,7 +28,7 @@ pub struct Cluster {
     /// Control-plane logs that go to CloudWatch.
     pub logging: Vec<ControlPlaneLog>,
     /// Days after which control-plane logs expire.
-    #[schemars(range(min = 1, max = 3653))]
+    #[schemars(extend("enum" = LOG_RETENTION_DAYS))]
     pub log_retention_days: u16,
     /// Encrypts Kubernetes Secrets with a KMS key of pipectl's own.
     pub encrypt_secrets: bool,

@@ -438,6 +438,18 @@ impl<'a> Shape<'a> {
         schema: &Value,
         path: &Path,
     ) -> Option<Value> {
+        let choices = schema.get("enum").and_then(Value::as_array);
+        if let Some(choices) = choices.filter(|choices| !choices.contains(&number.clone().into())) {
+            let all: Vec<String> = choices.iter().map(Value::to_string).collect();
+            let message = format!("'{number}' is not a choice for {}", name_of(path));
+            self.refuse(
+                path,
+                node.span,
+                Diagnostic::error(codes::NOT_A_CHOICE, message)
+                    .label(format!("one of {}", all.join(", "))),
+            );
+            return None;
+        }
         let low = schema.get("minimum").and_then(Value::as_i64).unwrap_or(0);
         let high = schema
             .get("maximum")

@@ -249,6 +249,24 @@ fn amounts_without_or_with_wrong_units() {
 }
 
 #[test]
+fn only_days_that_cloudwatch_takes() {
+    assert_snapshot!(
+        findings("  cluster: {logRetentionDays: 10}\n"),
+        @r"
+        error[CFG013]: '10' is not a choice for 'spec.cluster.logRetentionDays'
+           ╭─ pipeline.yaml:6:31
+           │
+         6 │   cluster: {logRetentionDays: 10}
+           │                               ^^ one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+           ╵
+
+        1 error in pipeline.yaml; nothing was changed
+        "
+    );
+    assert_eq!(findings("  cluster: {logRetentionDays: 3653}\n"), "");
+}
+
+#[test]
 fn numbers_out_of_range() {
     assert_snapshot!(
         findings("  kafka:\n    topics:\n      - name: a\n        partitions: 0\n        replicas: -1\n    listeners: [{name: a, port: 99999}]\n  network: {zoneCount: 1}\n  nodeGroups: [{name: a, size: 2.5}]\n"),
