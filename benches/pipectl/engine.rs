@@ -114,6 +114,7 @@ async fn run_once(root: &Path) -> Result<Duration, Problem> {
         graph: Graph::up(steps)?,
         journal,
         lease,
+        hold: None,
         environment: Environment {
             name: "bench".to_owned(),
             uid: "u".to_owned(),

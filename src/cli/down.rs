@@ -1,5 +1,7 @@
 //! `pipectl down`: takes an environment away and proves that nothing is left.
 
+use std::sync::Arc;
+
 use pipectl_stages::{Environment as Owner, inventory::Inventory};
 use pipectl_state::PlanSummary;
 
@@ -12,7 +14,7 @@ use super::{
     whereabouts::{self, There},
 };
 use crate::{
-    engine::{self, Graph, PipelineInfo, RunOptions, RunRecord, RunRequest, Verb},
+    engine::{self, Graph, Hold, PipelineInfo, RunOptions, RunRecord, RunRequest, Verb},
     exit::Exit,
     failure::Failure,
     session::{
@@ -44,16 +46,18 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
         name: name.clone(),
         uid: uid.to_string(),
     };
+    access.is_not_held(uid, recorded.as_ref()).await?;
     let loaded = recorded.as_ref().and_then(standing::recorded_pipeline);
-    let ports = access.ports(loaded.as_ref(), None)?;
+    let ports = access.ports(loaded.as_ref())?;
     let before = access
         .inventory(&ports, &owner, recorded.as_ref(), args.keep_data)
         .await;
     confirm(args, &owner, &before, &place, output)?;
 
     let waiting = environment::lease_options(move |words| output.note(words));
-    let Begun { journal, lease, .. } =
-        environment::begin(&environment, &access, uid, waiting).await?;
+    let begun = environment::begin(&environment, &access, uid, waiting).await?;
+    let (ports, hold) = access.ports_of_run(loaded.as_ref(), &begun)?;
+    let Begun { journal, lease, .. } = begun;
     let graph = Graph::down(access.removals(args.keep_data, before))
         .map_err(|error| run_report::graph_failure(&error))?;
     let request = RunRequest {
@@ -78,12 +82,13 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
             removes_environment: !args.keep_data,
             ..RunOptions::default()
         },
-        ports: access.ports(loaded.as_ref(), Some(lease.fence()))?,
+        ports,
         environment: owner,
         graph,
         journal,
         lease,
         stop: super::up::bounded(run_report::signals()?, args.run.timeout),
+        hold: hold.map(|hold| hold as Arc<dyn Hold>),
     };
     let reporting = Reporting {
         args: &args.run,

@@ -15,6 +15,7 @@ use crate::{
     session::{
         account::Account,
         environment,
+        hold::AtWork,
         place::{Place, Region},
     },
 };
@@ -29,6 +30,9 @@ struct Row {
     place: Option<String>,
     age_seconds: Option<u64>,
     last_run: Option<String>,
+    /// Who works on it now, where somebody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_work: Option<AtWork>,
     /// Where its state is kept, as its record in the account says.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<String>,
@@ -75,6 +79,9 @@ pub async fn run(args: &ListArgs, output: Output) -> Result<Exit, Failure> {
             or_dash(age),
             or_dash(row.last_run.or(row.state).or(row.error)),
         ));
+        if let Some(at_work) = row.at_work {
+            output.line(format!("{:<20} at work: {}", "", at_work.in_words()));
+        }
     }
     Ok(Exit::Ok)
 }
@@ -92,8 +99,8 @@ fn row(name: &str) -> Row {
         .as_ref()
         .and_then(|state| state.created_at)
         .map(|at| now.duration_since(at).as_secs().max(0));
-    let at_work =
-        environment::named(name).is_ok_and(|environment| environment::at_work(&environment));
+    let at_work = environment::named(name).ok();
+    let at_work = at_work.and_then(|environment| AtWork::here(&environment));
     Row {
         name: name.to_owned(),
         uid: state
@@ -109,7 +116,8 @@ fn row(name: &str) -> Row {
         last_run: state
             .as_ref()
             .and_then(|state| state.runs.last())
-            .map(|run| super::status::run_words(run, at_work)),
+            .map(|run| super::status::run_words(run, at_work.is_some())),
+        at_work,
         state: None,
         error,
     }
@@ -135,13 +143,15 @@ async fn in_account(args: &ListArgs, output: Output) -> Result<Vec<Row>, Failure
     let now = jiff::Timestamp::now();
     Ok(anchors
         .into_iter()
-        .map(|anchor| Row {
+        .map(|seen| (AtWork::of(&seen), seen.anchor))
+        .map(|(at_work, anchor)| Row {
             name: anchor.name,
             uid: Some(anchor.uid),
             phase: None,
             place: Some(account.region.to_string()),
             age_seconds: u64::try_from(now.duration_since(anchor.created).as_secs()).ok(),
             last_run: None,
+            at_work,
             state: anchor.state_url,
             error: None,
         })

@@ -68,7 +68,7 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
             name: name.clone(),
             uid,
         },
-        ports: access.ports(Some(&loaded), None)?,
+        ports: access.ports(Some(&loaded))?,
         outputs: recorded.as_ref().map(recorded_outputs).unwrap_or_default(),
     };
     let planned: Vec<Planned> = inspection

@@ -21,6 +21,7 @@ use crate::{
     reporter::words::together,
     session::{
         access, environment,
+        hold::AtWork,
         inspect::{Seen, Sight},
         place::Place,
         standing,
@@ -44,6 +45,8 @@ struct Report {
     last_run: Option<RunSummary>,
     /// Whether somebody changes the environment now.
     at_work: bool,
+    /// Who does: by the lease on this machine, or by the environment's record in the account.
+    holder: Option<AtWork>,
     /// Whether the cluster was asked; if not, why.
     live: Live,
     stages: Vec<StageReport>,
@@ -132,6 +135,7 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
         }
         _ => Vec::new(),
     };
+    let mut holder = AtWork::here(&environment);
     let (seen, live) = if args.offline {
         (
             None,
@@ -143,13 +147,16 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
     } else {
         let place = place.as_ref();
         match look(&environment, place, &state, loaded.as_ref(), output).await {
-            Ok(seen) => (
-                Some(seen),
-                Live {
-                    asked: true,
-                    why_not: None,
-                },
-            ),
+            Ok((seen, in_account)) => {
+                holder = holder.or(in_account);
+                (
+                    Some(seen),
+                    Live {
+                        asked: true,
+                        why_not: None,
+                    },
+                )
+            }
             Err(failure) => (
                 None,
                 Live {
@@ -176,7 +183,8 @@ pub async fn run(args: &StatusArgs, output: Output) -> Result<Exit, Failure> {
         on_aws: matches!(place, Some(Place::Eks(_))),
         age_seconds: age,
         last_run: state.runs.last().cloned(),
-        at_work: environment::at_work(&environment),
+        at_work: holder.is_some(),
+        holder,
         live,
         endpoints: loaded.as_ref().map(standing::endpoints).unwrap_or_default(),
         kubeconfig: own.exists().then(|| own.display().to_string()),
@@ -205,10 +213,11 @@ async fn look(
     state: &EnvironmentState,
     loaded: Option<&Loaded>,
     output: Output,
-) -> Result<Vec<Seen>, Failure> {
+) -> Result<(Vec<Seen>, Option<AtWork>), Failure> {
     let place = place.ok_or_else(|| environment::unknown(environment.name()))?;
     let access = reach(place, environment, Start::Never, output).await?;
-    access::look(&access, state, loaded).await
+    let seen = access::look(&access, state, loaded).await?;
+    Ok((seen, access.at_work().await?))
 }
 
 fn in_words(failure: &Failure) -> String {
@@ -416,6 +425,9 @@ fn print(report: &Report, with_steps: bool, output: Output) {
         phase_words(report.phase),
         report.place
     ));
+    if let Some(holder) = &report.holder {
+        output.line(format!("  at work: {}", holder.in_words()));
+    }
     output.line("");
     let stage_names = report.stages.iter().map(|stage| stage.stage.len());
     let step_names = report

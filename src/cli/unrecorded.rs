@@ -18,7 +18,7 @@ use super::{
     reach::Start,
     whereabouts::{self, There},
 };
-use crate::{exit::Exit, failure::Failure};
+use crate::{exit::Exit, failure::Failure, session::hold::AtWork};
 
 /// Everything that is known of it; the form of `-o json` and `-o yaml`.
 #[derive(Debug, Serialize)]
@@ -31,6 +31,8 @@ struct Report {
     place: String,
     /// Since when it is there, as its record there says.
     since: Option<String>,
+    /// Who works on it now, as its record there says.
+    at_work: Option<AtWork>,
     /// Where its state is kept, as its record there says.
     state: Option<String>,
     /// How many things of each kind there are.
@@ -78,7 +80,7 @@ pub async fn run(
         name: name.to_owned(),
         uid: uid.to_string(),
     };
-    let ports = access.ports(None, None)?;
+    let ports = access.ports(None)?;
     let inventory = access.inventory(&ports, &owner, None, false).await;
     let place = access.place.to_string();
     // Whoever reads may stop reading: what the look needed on disk is gone by then.
@@ -89,6 +91,7 @@ pub async fn run(
         recorded: false,
         place,
         since: found.as_ref().map(|found| found.created.clone()),
+        at_work: found.as_ref().and_then(|found| found.at_work.clone()),
         state: found.and_then(|found| found.state),
         holds: inventory.counts().into_iter().collect(),
         things: inventory.items.values().map(thing).collect(),
@@ -140,6 +143,9 @@ fn print(report: &Report, inventory: &Inventory, args: &StatusArgs, output: Outp
     let holds = holdings::in_words(inventory);
     let holds = holds.unwrap_or_else(|| "nothing but its record there".to_owned());
     output.line(format!("  holds       {holds}"));
+    if let Some(at_work) = &report.at_work {
+        output.line(format!("  at work     {}", at_work.in_words()));
+    }
     for NotChecked { what, why } in &report.not_checked {
         output.line(format!("  not seen    {what}: {why}"));
     }

@@ -1,5 +1,7 @@
 //! `pipectl up`: brings an environment up, or up to date.
 
+use std::sync::Arc;
+
 use pipectl_stages::{CloudOptions, Environment as Owner, UpOptions};
 use pipectl_state::PlanSummary;
 use uuid::Uuid;
@@ -12,7 +14,8 @@ use super::{
 };
 use crate::{
     engine::{
-        self, Graph, PipelineInfo, RunOptions, RunRecord, RunRequest, Stop, Verb, event::Endpoint,
+        self, Graph, Hold, PipelineInfo, RunOptions, RunRecord, RunRequest, Stop, Verb,
+        event::Endpoint,
     },
     exit::Exit,
     failure::Failure,
@@ -69,13 +72,15 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
     };
     let graph = Graph::up(access.steps(&loaded, options))
         .map_err(|error| run_report::graph_failure(&error))?;
+    access.is_not_held(uid, recorded.as_ref()).await?;
     let waiting = environment::lease_options(move |words| output.note(words));
+    let begun = environment::begin(&environment, &access, uid, waiting).await?;
+    let (ports, hold) = access.ports_of_run(Some(&loaded), &begun)?;
     let Begun {
         journal,
         lease,
         uid,
-    } = environment::begin(&environment, &access, uid, waiting).await?;
-    let ports = access.ports(Some(&loaded), Some(lease.fence()))?;
+    } = begun;
     let mut endpoints = standing::endpoints(&loaded);
     endpoints.push(Endpoint {
         label: "kubeconfig".to_owned(),
@@ -111,6 +116,7 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         journal,
         lease,
         ports,
+        hold: hold.map(|hold| hold as Arc<dyn Hold>),
         // Until here a signal ends the process at once, as it should: nothing is under way yet.
         stop: bounded(run_report::signals()?, args.run.timeout),
     };

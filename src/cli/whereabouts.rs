@@ -167,7 +167,7 @@ async fn left_behind(
             uid,
         };
         // Tags are shown of what has long been deleted.
-        let ports = access.ports(None, None)?;
+        let ports = access.ports(None)?;
         let left = access.inventory(&ports, &owner, None, keep_data).await;
         if !left.items.is_empty() || !left.not_checked.is_empty() {
             uids.push(owner.uid);

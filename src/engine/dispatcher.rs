@@ -29,7 +29,7 @@ use super::{
 };
 
 /// How long a write may still take after the second signal.
-const LAST_WRITE: Duration = Duration::from_millis(250);
+pub(super) const LAST_WRITE: Duration = Duration::from_millis(250);
 
 /// How long after the grace of the first signal the run may go on; with that it ends within 5 s.
 const AFTER_GRACE: Duration = Duration::from_secs(1);
@@ -175,6 +175,13 @@ impl Dispatcher {
                     None => std::future::pending().await,
                 }
             };
+            let held = self.fatal.is_none().then(|| self.desk.hold.clone());
+            let lost = async {
+                match held.flatten() {
+                    Some(hold) => hold.lost().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 // First, since messages may come without a pause.
@@ -182,6 +189,8 @@ impl Dispatcher {
                     next_beat = Instant::now() + self.lease.heartbeat_every();
                     self.beat();
                 }
+                // Before the messages of those whose effects it refused: they are told by this.
+                error = lost => self.lose_lease(error),
                 _ = self.inbox.recv_many(&mut messages, 4096) => {}
                 () = hard => {
                     self.jobs.abort_all();

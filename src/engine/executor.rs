@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{event::Phase, graph::Task, options::RunOptions, retry, words};
+use super::{event::Phase, graph::Task, hold::Hold, options::RunOptions, retry, words};
 
 /// What jobs tell the dispatcher.
 pub(super) enum Message {
@@ -106,6 +106,7 @@ pub(super) struct Desk {
     /// End now.
     pub(super) now: CancellationToken,
     pub(super) fence: Fence,
+    pub(super) hold: Option<Arc<dyn Hold>>,
     /// Places for readiness calls.
     pub(super) places: Semaphore,
     pub(super) options: RunOptions,

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     books::{self, RunRecord},
     critical_path::{self, Cost, Expectations, PathPart, Timing},
-    dispatcher::Dispatcher,
+    dispatcher::{Dispatcher, LAST_WRITE},
     event::{Event, EventKind, Phase, PipelineInfo, RunOutcome, Totals, Urgency, Verb},
     executor::{Desk, Message},
     graph::Graph,
+    hold::Hold,
     options::RunOptions,
     scheduler::State,
     stop::Stop,
@@ -29,6 +30,8 @@ pub struct RunRequest {
     pub journal: Journal,
     /// The environment's lease.
     pub lease: Lease,
+    /// The hold that other machines see, where the environment has one.
+    pub hold: Option<Arc<dyn Hold>>,
     /// The environment.
     pub environment: Environment,
     /// The ways to the outside.
@@ -42,6 +45,12 @@ pub struct RunRequest {
     /// How the run is asked to end.
     pub stop: Stop,
 }
+
+/// How long giving the hold back may take.
+const GIVING_BACK: Duration = Duration::from_secs(20);
+
+/// The same of a run that was asked to end: with its grace and its last write, that is within 5 s.
+const GIVING_BACK_SOON: Duration = Duration::from_millis(800);
 
 /// A step's failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +137,7 @@ pub async fn run(request: RunRequest, events: mpsc::UnboundedSender<Event>) -> R
         soon: CancellationToken::new(),
         now: CancellationToken::new(),
         fence: request.lease.fence(),
+        hold: request.hold,
         places: Semaphore::new(request.options.waits.max(1)),
         options: request.options,
     });
@@ -193,7 +203,9 @@ impl Dispatcher {
             critical_path: report.critical_path.clone(),
             in_flight: report.in_flight.clone(),
         });
-        let lease = if self.may_release(&report) {
+        let free = self.may_release(&report);
+        self.end_hold(free).await;
+        let lease = if free {
             if gone {
                 Some(self.lease)
             } else {
@@ -211,6 +223,27 @@ impl Dispatcher {
             report,
             journal: self.journal,
             lease,
+        }
+    }
+
+    /// Before the lease ends, without which nothing can be sent. A run that was asked to end does not wait long.
+    async fn end_hold(&self, free: bool) {
+        let Some(hold) = &self.desk.hold else { return };
+        let patience = if self.desk.now.is_cancelled() {
+            LAST_WRITE
+        } else if self.desk.soon.is_cancelled() {
+            GIVING_BACK_SOON
+        } else {
+            GIVING_BACK
+        };
+        let ended = async {
+            match free {
+                true => hold.give_back().await,
+                false => hold.abandon().await,
+            }
+        };
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            tracing::warn!("the hold in the account could not be ended in time; it runs out by itself");
         }
     }
 

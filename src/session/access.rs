@@ -20,7 +20,7 @@ use pipectl_stages::{
     account::inventory as account_inventory,
     inventory::{self, Inventory},
 };
-use pipectl_state::{Environment, EnvironmentState, Fence, Pins, Redactor};
+use pipectl_state::{Environment, EnvironmentState, Holder, Pins, Redactor};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -29,10 +29,15 @@ use uuid::Uuid;
 use super::{
     account::{Account, same_account},
     cluster::Cluster,
+    environment::Begun,
+    hold::{self, AccountLease, AtWork, Claimant, Verdict},
     inspect::{Inspection, Seen},
     place::{Entrance, Place, Region, pinned_identity},
 };
-use crate::{exit::Exit, failure::Failure};
+use crate::{
+    exit::Exit,
+    failure::{Failure, Problem},
+};
 
 /// How a command reaches where its environment lives.
 pub struct Access {
@@ -68,6 +73,8 @@ pub struct Found {
     pub created: String,
     /// Where its state is kept, as its record says.
     pub state: Option<String>,
+    /// Who works on it, as its record says.
+    pub at_work: Option<AtWork>,
 }
 
 /// The environment's own kubeconfig: `kubeconfig` in its directory.
@@ -240,16 +247,96 @@ impl Access {
         Ok(())
     }
 
-    /// The ports for a run, with the pipeline's mirrors over the place's own and effects bounded by the lease; or for a look,
-    /// without one. A look writes nothing into the environment's directory, of which there may be none: it enters the cluster
-    /// with a kubeconfig that goes with this access.
+    /// The ports for a look, with the pipeline's mirrors over the place's own. It writes nothing into the environment's directory,
+    /// of which there may be none: it enters the cluster with a kubeconfig that goes with this access.
     ///
     /// # Errors
     /// When this program or the cache directory cannot be found, or there is no room for that kubeconfig.
-    pub fn ports(&self, loaded: Option<&Loaded>, fence: Option<Fence>) -> Result<Ports, Failure> {
-        let until = fence.map(|fence| -> pipectl_adapters::EffectDeadline {
-            Arc::new(move || pipectl_process::boot_time().saturating_add(fence.remaining()))
+    pub fn ports(&self, loaded: Option<&Loaded>) -> Result<Ports, Failure> {
+        self.ports_until(loaded, None)
+    }
+
+    /// The ports for a run, whose effects are bounded by the lease of this machine; on AWS also by that in the account, which is
+    /// taken before the first of them.
+    ///
+    /// # Errors
+    /// As [`Access::ports`].
+    pub fn ports_of_run(
+        &self,
+        loaded: Option<&Loaded>,
+        begun: &Begun,
+    ) -> Result<(Ports, Option<Arc<AccountLease>>), Failure> {
+        let hold = match &self.way {
+            Way::Account(account) => {
+                let state = begun.journal.state();
+                let run = begun.journal.run().map(|run| run.to_string());
+                let owner = pipectl_stages::Environment {
+                    name: self.environment.name().to_owned(),
+                    uid: begun.uid.to_string(),
+                };
+                let claimant = claimant(run.unwrap_or_default(), Some(state));
+                Some(AccountLease::new(account.records(), owner, claimant))
+            }
+            Way::Cluster(_) => None,
+        };
+        let (fence, in_account) = (begun.lease.fence(), hold.clone());
+        let until: pipectl_adapters::EffectDeadline = Arc::new(move || {
+            let here = pipectl_process::boot_time().saturating_add(fence.remaining());
+            let there = in_account.as_ref().and_then(|hold| hold.deadline());
+            there.map_or(here, |there| here.min(there))
         });
+        let ports = self.ports_until(loaded, Some(until))?;
+        Ok(match hold {
+            Some(hold) => (hold.over(ports), Some(hold)),
+            None => (ports, None),
+        })
+    }
+
+    /// Refuses to begin while somebody else holds the environment of this UID in its account. Reads only.
+    ///
+    /// # Errors
+    /// `STA020`, or when the account cannot be read.
+    pub async fn is_not_held(
+        &self,
+        uid: Uuid,
+        state: Option<&EnvironmentState>,
+    ) -> Result<(), Failure> {
+        let Way::Account(account) = &self.way else {
+            return Ok(());
+        };
+        let name = self.environment.name();
+        let seen = account.records().sight(name).await;
+        let seen = seen.map_err(|error| self.not_looked_for(error))?;
+        let Some(seen) = seen.filter(|seen| seen.anchor.uid == uid.to_string()) else {
+            return Ok(());
+        };
+        match hold::judge(&seen, &claimant(String::new(), state)) {
+            Verdict::Free => Ok(()),
+            Verdict::Held { by, left } => Err(Failure::Problem(Box::new(Problem {
+                exit: Exit::Held,
+                error: hold::held(name, by.as_deref(), left),
+            }))),
+        }
+    }
+
+    /// Who works on the environment, as its record in the account says; `None` where nobody does, or it has none. Reads only.
+    ///
+    /// # Errors
+    /// When the account cannot be read.
+    pub async fn at_work(&self) -> Result<Option<AtWork>, Failure> {
+        let Way::Account(account) = &self.way else {
+            return Ok(None);
+        };
+        let seen = account.records().sight(self.environment.name()).await;
+        let seen = seen.map_err(|error| self.not_looked_for(error))?;
+        Ok(seen.and_then(|seen| AtWork::of(&seen)))
+    }
+
+    fn ports_until(
+        &self,
+        loaded: Option<&Loaded>,
+        until: Option<pipectl_adapters::EffectDeadline>,
+    ) -> Result<Ports, Failure> {
         let mut helm = self.helm_options(loaded)?;
         helm.deadline.clone_from(&until);
         let secrets = Arc::new(self.secrets.clone());
@@ -339,7 +426,7 @@ impl Access {
         let Way::Account(account) = &self.way else {
             return CloudOptions::default();
         };
-        let host = pipectl_state::Holder::current().host;
+        let host = Holder::current().host;
         let directory = self.environment.directory().display();
         CloudOptions {
             pace: account.pace,
@@ -400,6 +487,17 @@ pub fn steps(
     cloud: &CloudOptions,
 ) -> Vec<Arc<dyn Step>> {
     match place {
+/// Who asks for the lease in the account: this process, with a run's id where it is one, and the runs that the environment's own
+/// record knows.
+fn claimant(run: String, state: Option<&EnvironmentState>) -> Claimant {
+    let runs = state.iter().flat_map(|state| &state.runs);
+    Claimant {
+        holder: Holder::current(),
+        run,
+        earlier: runs.map(|run| run.id.to_string()).collect(),
+    }
+}
+
         Place::Eks(_) => pipectl_stages::up_on_aws(loaded, options, cloud),
         Place::Sandbox(_) | Place::Existing(_) => pipectl_stages::up_with(loaded, options),
     }
@@ -431,7 +529,7 @@ pub async fn look(
             name: state.name().to_owned(),
             uid: state.uid().map(|uid| uid.to_string()).unwrap_or_default(),
         },
-        ports: access.ports(loaded, None)?,
+        ports: access.ports(loaded)?,
         outputs: recorded_outputs(state),
     };
     Ok(inspection.look(&steps.unwrap_or_default()).await)

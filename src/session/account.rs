@@ -15,7 +15,7 @@ use pipectl_stages::{
     objects::ownership::{ENVIRONMENT_LABEL, ENVIRONMENT_UID_LABEL},
     ports::{
         account::Caller,
-        anchors::Anchor,
+        anchors::{AnchorApi, Sighting},
         cloud::Cloud,
         entrance::{Door, EntranceApi},
         objects::ClusterIdentity,
@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use super::{
     access::Found,
+    hold::{AtWork, moment},
     place::{Credentials, Region},
 };
 use crate::{exit::Exit, failure::Failure};
@@ -184,17 +185,26 @@ impl Account {
         })
     }
 
+    /// The records of environments, as they are.
+    #[must_use]
+    pub fn records(&self) -> Arc<dyn AnchorApi> {
+        self.outside().anchors
+    }
+
     /// The environment of this name, by its record in the account.
     ///
     /// # Errors
     /// When the account cannot be read.
     pub async fn find(&self, name: &str) -> Result<Option<Found>, PortError> {
-        let anchor = self.outside().anchors.find(name).await?;
-        Ok(anchor.and_then(|anchor| {
+        let seen = self.records().sight(name).await?;
+        Ok(seen.and_then(|seen| {
+            let at_work = AtWork::of(&seen);
+            let anchor = seen.anchor;
             Some(Found {
                 uid: anchor.uid.parse().ok()?,
-                created: anchor.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                created: moment(anchor.created),
                 state: anchor.state_url,
+                at_work,
             })
         }))
     }
@@ -203,8 +213,8 @@ impl Account {
     ///
     /// # Errors
     /// When the account cannot be read.
-    pub async fn anchors(&self) -> Result<Vec<Anchor>, Failure> {
-        let all = self.outside().anchors.all().await;
+    pub async fn anchors(&self) -> Result<Vec<Sighting>, Failure> {
+        let all = self.records().all().await;
         all.map_err(|error| {
             Failure::port(error, "list the environments in", self.region.to_string())
         })

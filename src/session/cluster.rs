@@ -67,6 +67,7 @@ impl Cluster {
                 uid: record.environment.uid.parse().ok()?,
                 created: record.created,
                 state: None,
+                at_work: None,
             })
         }))
     }

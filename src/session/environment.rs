@@ -9,8 +9,8 @@ use std::{
 };
 
 use pipectl_state::{
-    Body, Environment, EnvironmentState, Journal, Lease, LeaseOptions, LeaseRecord, LifePhase,
-    Liveness, RunId, StateError, WaitListener,
+    Body, Environment, EnvironmentState, Journal, Lease, LeaseOptions, LifePhase, RunId,
+    StateError, WaitListener,
 };
 use uuid::Uuid;
 
@@ -94,15 +94,6 @@ pub fn recorded(environment: &Environment) -> Result<Option<EnvironmentState>, F
             &error,
         )),
     }
-}
-
-/// Whether a process is at work on the environment now, or may be: one on another machine cannot be looked at.
-#[must_use]
-pub fn at_work(environment: &Environment) -> bool {
-    let lease = LeaseRecord::read(environment.directory()).ok().flatten();
-    lease
-        .and_then(|lease| lease.at_work())
-        .is_some_and(|liveness| liveness != Liveness::Dead)
 }
 
 /// How the lease is taken: at once, or after waiting out a holder that shows no life, which is said.

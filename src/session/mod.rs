@@ -8,6 +8,7 @@
 //! | `access.rs` | the way there: the adapters, the identity fence |
 //! | `account.rs` | the way to an AWS account and into the cluster in it |
 //! | `cluster.rs` | the way to a cluster that was there before |
+//! | `hold/` | the lease in the account: who may change an environment, for every machine |
 //! | `inspect.rs` | looking at an environment without changing it |
 //! | `standing.rs` | what it offers a person: endpoints, next commands |
 
@@ -15,6 +16,7 @@ pub mod access;
 pub mod account;
 pub mod cluster;
 pub mod environment;
+pub mod hold;
 pub mod inspect;
 pub mod pipeline;
 pub mod place;

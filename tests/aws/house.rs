@@ -6,13 +6,15 @@ use pipectl::engine::{
     Event, EventKind, Graph, PipelineInfo, RetryPolicy, RunEnd, RunOptions, RunOutcome, RunRecord,
     RunRequest, Stop, Verb, run,
 };
+use pipectl::session::hold::{self, AccountLease, Claimant};
 use pipectl_config::{Blueprint, LoadOptions, Loaded, Override};
 use pipectl_stages::{
     CloudDownOptions, CloudOptions, Environment, Ports, Removal, Step, StepError, UpOptions,
     down_on_aws, up_on_aws,
 };
 use pipectl_state::{
-    Body, Invoker, Journal, Lease, LeaseOptions, MemoryStore, OpenMode, PlanSummary, RunId,
+    Body, BootClock, Holder, Invoker, Journal, Lease, LeaseOptions, MemoryStore, OpenMode,
+    PlanSummary, RunId,
 };
 use tokio::sync::mpsc;
 
@@ -53,6 +55,10 @@ pub struct House {
     pub cluster: Arc<FakeCluster>,
     pub environment: Environment,
     pub store: MemoryStore,
+    /// The process that works on it; a test says so where it is to be another machine's, or one that has died.
+    pub holder: Holder,
+    /// How long the lease in the account counts, and a call that was begun under it.
+    pub bounds: (Duration, Duration),
     fences: u64,
 }
 
@@ -153,6 +159,8 @@ impl House {
                 uid: uid(),
             },
             store: MemoryStore::new(),
+            holder: Holder::current(),
+            bounds: (hold::TERM, hold::MARGIN),
             fences: 0,
         }
     }
@@ -201,16 +209,13 @@ impl House {
     }
 
     pub async fn run(&mut self, graph: Graph, verb: Verb, stop: Stop) -> Seen {
-        self.fences += 1;
-        let ports = self.account.ports(&self.cluster).await;
-        let work = Work {
-            environment: self.environment.clone(),
-            store: self.store.clone(),
-            fence: self.fences,
-            ports,
-            scale: self.account.scale,
-        };
-        work.run(graph, verb, stop).await
+        self.work().await.run(graph, verb, stop).await
+    }
+
+    /// What a run of this process needs, for a test that runs it elsewhere.
+    pub async fn work_of(&mut self, holder: Holder) -> Work {
+        let work = self.work().await;
+        Work { holder, ..work }
     }
 
     /// What a run needs, for a test that runs it elsewhere.
@@ -221,6 +226,8 @@ impl House {
             store: self.store.clone(),
             fence: self.fences,
             ports: self.account.ports(&self.cluster).await,
+            holder: self.holder.clone(),
+            bounds: self.bounds,
             scale: self.account.scale,
         }
     }
@@ -237,6 +244,8 @@ pub struct Work {
     store: MemoryStore,
     fence: u64,
     ports: Ports,
+    holder: Holder,
+    bounds: (Duration, Duration),
     scale: f64,
 }
 
@@ -265,11 +274,25 @@ impl Work {
             };
             journal.append(vec![created]).await.unwrap();
         }
+        let claimant = Claimant {
+            holder: self.holder,
+            run: journal.run().unwrap().to_string(),
+            earlier: journal
+                .state()
+                .runs
+                .iter()
+                .map(|run| run.id.to_string())
+                .collect(),
+        };
+        let anchors = self.ports.cloud.as_ref().unwrap().anchors.clone();
+        let (owner, clock) = (self.environment.clone(), Arc::new(BootClock));
+        let hold = AccountLease::within(anchors, owner, claimant, self.bounds, clock);
         let scaled = |seconds: f64| Duration::from_secs_f64(seconds / self.scale);
         let request = RunRequest {
             graph,
             journal,
             lease,
+            hold: Some(hold.clone()),
             pipeline: PipelineInfo {
                 verb,
                 environment: name,
@@ -280,7 +303,7 @@ impl Work {
                 again: None,
             },
             environment: self.environment,
-            ports: self.ports,
+            ports: hold.over(self.ports),
             record: RunRecord {
                 pipeline_digest: "d".to_owned(),
                 pipeline: None,

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 use pipectl::engine::{Graph, Stop, Verb};
 use pipectl_sandbox::aws::{AwsFaultEffect, AwsFaultMoment, AwsFaultRule};
+use pipectl_state::Holder;
 
 use crate::{
     account::Account,
@@ -80,6 +81,14 @@ async fn killed_at(account: &Arc<Account>, work: Work, graph: Graph, verb: Verb)
     killed.await.unwrap()
 }
 
+/// A process of this machine that has ended: the one of these tests lives on when a run of theirs is killed.
+fn that_dies() -> Holder {
+    Holder {
+        started: Some("before".to_owned()),
+        ..Holder::current()
+    }
+}
+
 async fn struck(account: &Account) {
     while account.aws.faults().iter().all(|rule| rule.hits == 0) {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -93,7 +102,7 @@ async fn up_killed_at(point: &Point) {
     let loaded = pipeline(&[]);
     account.faults(vec![point.rule()]);
     let graph = Graph::up(house.steps(&loaded)).unwrap();
-    let work = house.work().await;
+    let work = house.work_of(that_dies()).await;
     assert!(
         killed_at(&account, work, graph, Verb::Up).await,
         "{point:?} was not reached"
@@ -122,7 +131,7 @@ async fn down_killed_at(point: &Point) {
     house.up(&pipeline(&[])).await.well();
     account.faults(vec![point.rule()]);
     let graph = Graph::down(house.removals(false).await).unwrap();
-    let work = house.work().await;
+    let work = house.work_of(that_dies()).await;
     assert!(
         killed_at(&account, work, graph, Verb::Down).await,
         "{point:?} was not reached"

@@ -10,6 +10,7 @@ mod changes;
 mod cluster;
 mod figures;
 mod graph;
+mod holds;
 mod house;
 mod kills;
 mod lifecycle;

@@ -1,12 +1,17 @@
 //! The journal: before every event, once for every fact, silent when nothing changed, and the end when it cannot be written.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use pipectl_stages::Milestone;
+use async_trait::async_trait;
+use pipectl_stages::{Milestone, StepError};
 use pipectl_state::{Body, LifePhase, Outcome, StepStatus};
 
 use super::world::{Fate, House, Line, Script, Seen, need};
-use crate::engine::{EventKind, RunOutcome, Stop, Verb};
+use crate::engine::{EventKind, Hold, RunOutcome, Stop, Verb};
 
 fn chain() -> Vec<Script> {
     vec![
@@ -246,6 +251,65 @@ async fn a_lost_lease_ends_the_run_before_the_next_effect() {
     );
     let seen = house.up(&scripts).await;
     assert_eq!(seen.end.report.outcome, RunOutcome::Succeeded);
+}
+
+/// A hold that somebody takes over after a while.
+struct Taken {
+    after: Duration,
+    ended: Mutex<Vec<&'static str>>,
+}
+
+#[async_trait]
+impl Hold for Taken {
+    async fn lost(&self) -> StepError {
+        tokio::time::sleep(self.after).await;
+        StepError::new("STA021", "go on changing", "the environment", "taken")
+    }
+
+    async fn give_back(&self) {
+        self.ended.lock().unwrap().push("given back");
+    }
+
+    async fn abandon(&self) {
+        self.ended.lock().unwrap().push("abandoned");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_is_lost_ends_the_run_before_the_next_effect_and_one_that_is_not_is_given_back()
+{
+    for (after, outcome, ended, second) in [
+        (
+            Duration::from_secs(3),
+            RunOutcome::LeaseLost,
+            "abandoned",
+            false,
+        ),
+        (
+            Duration::from_secs(300),
+            RunOutcome::Succeeded,
+            "given back",
+            true,
+        ),
+    ] {
+        let mut house = House::new();
+        let hold = Arc::new(Taken {
+            after,
+            ended: Mutex::default(),
+        });
+        house.hold = Some(hold.clone());
+        let scripts = [
+            Script::new("a/1", vec![]).takes(Duration::from_secs(5), Duration::from_secs(5)),
+            Script::new("a/2", vec![need("a/1", Milestone::Ready)]),
+        ];
+        let seen = house.up(&scripts).await;
+        let report = &seen.end.report;
+        assert_eq!(report.outcome, outcome);
+        assert_eq!(house.world.exists("a/2"), second);
+        assert_eq!(*hold.ended.lock().unwrap(), [ended]);
+        let code = report.fatal.as_ref().map(|error| error.code.as_str());
+        assert_eq!(code, (!second).then_some("STA021"));
+    }
 }
 
 #[tokio::test(start_paused = true)]

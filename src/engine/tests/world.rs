@@ -26,8 +26,8 @@ use tokio::{
 
 use super::surroundings::{Closed, PausedClock};
 use crate::engine::{
-    Event, EventKind, Graph, GraphError, PipelineInfo, RunEnd, RunOptions, RunRecord, RunRequest,
-    Stop, Task, Verb, run,
+    Event, EventKind, Graph, GraphError, Hold, PipelineInfo, RunEnd, RunOptions, RunRecord,
+    RunRequest, Stop, Task, Verb, run,
 };
 
 /// What a scripted step does when it is its turn.
@@ -428,6 +428,7 @@ pub(super) struct House {
     /// How long into a run the disk stops writing.
     pub(super) stuck_after: Option<Duration>,
     pub(super) directory: tempfile::TempDir,
+    pub(super) hold: Option<Arc<dyn Hold>>,
 }
 
 /// What one run left to look at.
@@ -475,6 +476,7 @@ impl House {
             options: RunOptions::default(),
             stuck_after: None,
             directory: tempfile::tempdir().expect("a directory for the lease"),
+            hold: None,
         }
     }
 
@@ -548,6 +550,7 @@ impl House {
             graph: self.graph(scripts, verb),
             journal,
             lease,
+            hold: self.hold.clone(),
             environment: Environment {
                 name: "house".to_owned(),
                 uid: "u".to_owned(),

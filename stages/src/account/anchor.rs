@@ -56,8 +56,8 @@ impl Resource for AnchorResource {
             return Ok(Look::there(anchor));
         }
         let kept = anchor.state_url.as_deref().unwrap_or("unknown");
-        let held = anchor.holder.as_ref().map_or_else(String::new, |holder| {
-            format!(", last worked on by {holder}")
+        let held = anchor.lease.as_ref().map_or_else(String::new, |lease| {
+            format!(", worked on by {} since {}", lease.holder, lease.since)
         });
         Err(StepError::new(
             "ACC010",
@@ -89,13 +89,14 @@ impl Resource for AnchorResource {
             created,
             cluster: names::cluster(&self.loaded, &cx.environment),
             state_url: self.state_url.clone(),
-            holder: None,
-            lease_until: None,
+            // Whoever makes the call adds who holds it: that is the run's to say.
+            lease: None,
+            follows: 0,
             expires: self.expires(created),
         };
         let tags = tags::wanted(cx, "anchor", &self.loaded.pipeline.spec.tags);
         let made = cloud(cx)?.anchors.create(&anchor, &tags).await;
-        Ok(made.map(|()| anchor))
+        Ok(made.map(|_| anchor))
     }
 
     async fn differences(
