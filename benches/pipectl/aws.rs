@@ -25,6 +25,7 @@ const FLOOR: &[&str] = &[
     "nodegroup-launches",
     "instance-running",
     "node-joins",
+    "nodegroup-settles",
 ];
 
 /// Starts a sandbox with nothing but the simulated AWS, measures in it, and ends it whatever happened.

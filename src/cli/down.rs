@@ -80,6 +80,7 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
             effects: usize::from(args.run.parallelism),
             expectations: engine::expectations(journal.state(), Verb::Down),
             removes_environment: !args.keep_data,
+            pace: access.pace(),
             ..RunOptions::default()
         },
         ports,
@@ -87,8 +88,8 @@ pub async fn run(args: &DownArgs, global: &Global, output: Output) -> Result<Exi
         graph,
         journal,
         lease,
-        stop: super::up::bounded(run_report::signals()?, args.run.timeout),
         hold: hold.map(|hold| hold as Arc<dyn Hold>),
+        stop: super::up::bounded(run_report::signals()?, args.run.timeout),
     };
     let reporting = Reporting {
         args: &args.run,

@@ -110,13 +110,14 @@ pub async fn run(args: &UpArgs, global: &Global, output: Output) -> Result<Exit,
         options: RunOptions {
             effects: usize::from(args.run.parallelism),
             expectations: engine::expectations(journal.state(), Verb::Up),
+            pace: access.pace(),
             ..RunOptions::default()
         },
         graph,
         journal,
         lease,
-        ports,
         hold: hold.map(|hold| hold as Arc<dyn Hold>),
+        ports,
         // Until here a signal ends the process at once, as it should: nothing is under way yet.
         stop: bounded(run_report::signals()?, args.run.timeout),
     };

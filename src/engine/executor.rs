@@ -259,7 +259,8 @@ impl Job {
                 error: Box::new(error),
                 in_flight: false,
             };
-            let Some(pause) = self.desk.options.retry.pause(&error, attempt, salt) else {
+            let polled = self.task.poll_interval().is_some();
+            let Some(pause) = self.desk.options.pause(polled, &error, attempt, salt) else {
                 return Err(failed(error));
             };
             if Instant::now() + pause >= deadline {

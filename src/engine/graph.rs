@@ -68,7 +68,7 @@ impl Task {
         }
     }
 
-    fn poll_interval(&self) -> Option<Duration> {
+    pub(super) fn poll_interval(&self) -> Option<Duration> {
         match self {
             Self::Up(step) => step.poll_interval(),
             Self::Down(removal) => removal.poll_interval(),

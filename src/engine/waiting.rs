@@ -97,7 +97,9 @@ impl Job {
                         return Err(Broken::Cancelled { in_flight: false });
                     }
                     failures += 1;
-                    let Some(pause) = self.desk.options.retry.pause(&error, failures, salt) else {
+                    let polled = self.task.poll_interval().is_some();
+                    let Some(pause) = self.desk.options.pause(polled, &error, failures, salt)
+                    else {
                         return Err(failed(error, false));
                     };
                     last.set(error.cause.clone());

@@ -15,8 +15,8 @@ use pipectl_adapters::{
 use pipectl_config::Loaded;
 use pipectl_sandbox::SandboxSettings;
 use pipectl_stages::{
-    CloudDownOptions, CloudOptions, DownOptions, PortError, PortErrorKind, Ports, Removal, Step,
-    UpOptions,
+    CloudDownOptions, CloudOptions, DownOptions, Pace, PortError, PortErrorKind, Ports, Removal,
+    Step, UpOptions,
     account::inventory as account_inventory,
     inventory::{self, Inventory},
 };
@@ -422,6 +422,15 @@ impl Access {
         steps(&self.place, loaded, options, &self.cloud_options())
     }
 
+    /// How fast the account's time runs; where there is no account, as fast as ours.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        match &self.way {
+            Way::Account(account) => account.pace,
+            Way::Cluster(_) => Pace::default(),
+        }
+    }
+
     fn cloud_options(&self) -> CloudOptions {
         let Way::Account(account) = &self.way else {
             return CloudOptions::default();
@@ -478,15 +487,6 @@ impl Access {
     }
 }
 
-/// The steps that make a pipeline in a place.
-#[must_use]
-pub fn steps(
-    place: &Place,
-    loaded: &Loaded,
-    options: UpOptions,
-    cloud: &CloudOptions,
-) -> Vec<Arc<dyn Step>> {
-    match place {
 /// Who asks for the lease in the account: this process, with a run's id where it is one, and the runs that the environment's own
 /// record knows.
 fn claimant(run: String, state: Option<&EnvironmentState>) -> Claimant {
@@ -498,6 +498,15 @@ fn claimant(run: String, state: Option<&EnvironmentState>) -> Claimant {
     }
 }
 
+/// The steps that make a pipeline in a place.
+#[must_use]
+pub fn steps(
+    place: &Place,
+    loaded: &Loaded,
+    options: UpOptions,
+    cloud: &CloudOptions,
+) -> Vec<Arc<dyn Step>> {
+    match place {
         Place::Eks(_) => pipectl_stages::up_on_aws(loaded, options, cloud),
         Place::Sandbox(_) | Place::Existing(_) => pipectl_stages::up_with(loaded, options),
     }

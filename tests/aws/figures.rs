@@ -29,8 +29,8 @@ const POLLS: &[&str] = &[
 ];
 
 /// What AWS takes for the longest chain of an `up`, in seconds of its own: control plane, instances launched, running and joined,
-/// then the add-ons that wait for nodes (the simulator's latency table).
-const UP_ON_AWS: f64 = 540.0 + 60.0 + 13.0 + 150.0 + 30.0;
+/// and their group called active (the simulator's latency table). Add-ons that wait for nodes are there before that.
+const UP_ON_AWS: f64 = 540.0 + 60.0 + 13.0 + 90.0 + 60.0;
 
 struct Notes {
     account: Arc<Account>,

@@ -84,6 +84,8 @@ pub(crate) enum Event {
         group: String,
         instance: String,
     },
+    /// EKS looks at a node group whose nodes are ready.
+    GroupSettles { id: String, group: String },
     /// A node group should be complete by now, or it has failed.
     GroupDue {
         id: String,
@@ -131,6 +133,7 @@ impl Event {
                 group,
                 instance,
             } => node::joins(scene, &id, &group, &instance),
+            Self::GroupSettles { id, group } => nodegroup::settled(scene, &id, &group),
             Self::GroupDue { id, group, uid } => nodegroup::due(scene, &id, &group, &uid),
             Self::Drained {
                 id,

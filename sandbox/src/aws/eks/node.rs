@@ -106,7 +106,7 @@ pub(super) fn launch_missing(scene: &mut Scene<'_>, id: &str, name: &str) {
                     group: name.to_owned(),
                     instance,
                 };
-                scene.schedule(Wait::NodeJoins, event);
+                scene.schedule_after(Wait::InstanceRunning, Wait::NodeJoins, event);
             }
             Err(error) => {
                 let message = format!(

@@ -524,21 +524,38 @@ pub(super) fn due(scene: &mut Scene<'_>, id: &str, group: &str, uid: &str) {
     }
 }
 
-/// It is active when as many nodes as wanted are ready; one that was short of instances only when it got some since
-/// (containers-roadmap#2326).
-pub(super) fn settles(scene: &mut Scene<'_>, id: &str, group: &str) {
-    let Some(group) = group_mut(scene, id, group) else {
-        return;
-    };
+/// Whether a group has what it wants: as many nodes as wanted are ready; one that was short of instances only when it got
+/// some since (containers-roadmap#2326).
+fn is_whole(group: &Nodegroup) -> bool {
     let wanted = usize::try_from(group.scaling.desired).unwrap_or(0);
     let may = match group.status {
         GroupStatus::Creating => true,
         GroupStatus::Degraded => group.issues.is_empty(),
         _ => false,
     };
-    if may && group.ready() >= wanted {
-        group.status = GroupStatus::Active;
-        group.issues.clear();
+    may && group.ready() >= wanted
+}
+
+/// Its nodes changed. Where they are all ready, EKS finds out a little later: nodes take pods before their group is active.
+pub(super) fn settles(scene: &mut Scene<'_>, id: &str, group: &str) {
+    if group_mut(scene, id, group).is_some_and(|group| is_whole(group)) {
+        let event = Event::GroupSettles {
+            id: id.to_owned(),
+            group: group.to_owned(),
+        };
+        scene.schedule(Wait::NodegroupSettles, event);
+    }
+}
+
+/// EKS looks at it: it is active when it is whole.
+pub(super) fn settled(scene: &mut Scene<'_>, id: &str, group: &str) {
+    let Some(group) = group_mut(scene, id, group).filter(|group| is_whole(group)) else {
+        return;
+    };
+    group.status = GroupStatus::Active;
+    group.issues.clear();
+    if let Some(cluster) = by_id(scene, id).map(|cluster| cluster.name.clone()) {
+        changed(scene, &cluster);
     }
 }
 

@@ -61,6 +61,8 @@ waits! {
     NodegroupLaunches,
     /// A running instance until its node is ready.
     NodeJoins,
+    /// A node group whose nodes are all ready, until EKS calls it so.
+    NodegroupSettles,
     /// A node group whose nodes don't join, until it is `CREATE_FAILED`.
     NodegroupFailed,
     /// A change of a node group's configuration.

@@ -139,6 +139,13 @@ impl Scene<'_> {
         self.core.schedule.add(at, self.place, event.into());
     }
 
+    /// Let something happen after two waits, one after the other.
+    pub(crate) fn schedule_after(&mut self, first: Wait, then: Wait, event: impl Into<Event>) {
+        let aws = self.core.latencies.of(then);
+        let at = self.later(first).after(self.core.clock.scaled(aws));
+        self.core.schedule.add(at, self.place, event.into());
+    }
+
     /// The moment after a wait of the latency table.
     pub(crate) fn later(&self, wait: Wait) -> Time {
         let aws = self.core.latencies.of(wait);
