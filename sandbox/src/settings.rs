@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::aws::AwsCredentials;
 use crate::control::{AwsAccess, SandboxStatus};
 use crate::error::SandboxError;
 use crate::lifecycle::Sandbox;
@@ -152,6 +153,26 @@ impl Sandbox {
             variables.push((format!("PIPECTL_SANDBOX_CHARTS_{name}_FOR"), from));
         }
         variables.push(("PATH".to_owned(), path));
+        Ok(variables)
+    }
+
+    /// The same for somebody else than the account's administrator; see [`Sandbox::aws_user`].
+    ///
+    /// # Errors
+    /// As [`Sandbox::env`].
+    pub fn env_as(
+        &self,
+        status: &SandboxStatus,
+        key: &AwsCredentials,
+    ) -> Result<Vec<(String, String)>, SandboxError> {
+        let mut variables = self.env(status)?;
+        for (name, value) in &mut variables {
+            match name.as_str() {
+                "AWS_ACCESS_KEY_ID" => value.clone_from(&key.access_key_id),
+                "AWS_SECRET_ACCESS_KEY" => value.clone_from(&key.secret_access_key),
+                _ => {}
+            }
+        }
         Ok(variables)
     }
 

@@ -138,6 +138,13 @@ async fn accounts_and_regions_are_apart_quotas_are_reached_and_lists_are_late() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_and_roles_may_do_what_their_policies_allow() {
+    if let Some(simulator) = run("permissions.py", settings()).await {
+        assert_eq!(left(&simulator).await, Value::Null);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_of_aws_works_unchanged() {
     if let Some(simulator) = run("cli.py", settings()).await {
         assert_eq!(left(&simulator).await, Value::Null);

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{Endpoint, SandboxStatus};
+use super::{Endpoint, HandedOut, SandboxStatus, WantedUser};
 use crate::aws::{AwsFaultRule, CallCount};
 use crate::files::Layout;
 use crate::proxy::counters::Count;
@@ -92,6 +92,15 @@ impl ControlClient {
         self.call(Method::PUT, "/v1/aws/faults", Bytes::from(body))
             .await
             .map(drop)
+    }
+
+    /// A user of the simulated AWS under a policy.
+    pub(crate) async fn aws_user(&self, wanted: &WantedUser) -> Result<HandedOut, String> {
+        let body = serde_json::to_vec(wanted).map_err(|error| error.to_string())?;
+        let answer = self
+            .call(Method::PUT, "/v1/aws/user", Bytes::from(body))
+            .await?;
+        serde_json::from_slice(&answer).map_err(|error| error.to_string())
     }
 
     /// Wish for the plain cluster; returns before it is there.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use client::ControlClient;
 pub(crate) use server::{Control, serve};
 
+use crate::aws::AwsCredentials;
 use crate::error::Report;
 use crate::supervisor::process::ComponentStatus;
 
@@ -98,6 +99,22 @@ impl std::fmt::Debug for AwsAccess {
             .field("time_scale", &self.time_scale)
             .finish_non_exhaustive()
     }
+}
+
+/// A user of the simulated AWS, as somebody wants one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WantedUser {
+    pub(crate) name: String,
+    /// A policy, as JSON.
+    pub(crate) policy: String,
+}
+
+/// What came of it.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum HandedOut {
+    Key(AwsCredentials),
+    /// Why not.
+    Refused(String),
 }
 
 /// A sandbox as it is now.

@@ -12,8 +12,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::SandboxStatus;
+use super::{HandedOut, SandboxStatus, WantedUser};
 use crate::aws::{Aws, AwsFaultRule};
+use crate::error::SandboxError;
 use crate::proxy::ProxyState;
 use crate::proxy::faults::FaultRule;
 use crate::supervisor::StartOptions;
@@ -129,6 +130,14 @@ async fn answer_aws(aws: &Aws, request: Request<Incoming>) -> Response<Full<Byte
                 aws.set_faults(rules);
                 text(StatusCode::OK, "set")
             }
+            Err(refused) => refused,
+        },
+        (Method::PUT, "/v1/aws/user") => match body::<WantedUser>(request).await {
+            Ok(wanted) => json(&match aws.user(&wanted.name, &wanted.policy) {
+                Ok(key) => HandedOut::Key(key),
+                Err(SandboxError::InvalidSetting { reason, .. }) => HandedOut::Refused(reason),
+                Err(error) => HandedOut::Refused(error.to_string()),
+            }),
             Err(refused) => refused,
         },
         _ => text(StatusCode::NOT_FOUND, "no such thing"),

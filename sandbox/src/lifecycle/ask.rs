@@ -1,7 +1,8 @@
 //! What a running sandbox tells and takes: counters, faults, the graph of its simulated AWS.
 
 use super::Sandbox;
-use crate::aws::{AwsFaultRule, CallCount};
+use crate::aws::{AwsCredentials, AwsFaultRule, CallCount};
+use crate::control::{HandedOut, WantedUser};
 use crate::error::SandboxError;
 use crate::proxy::counters::Count;
 use crate::proxy::faults::FaultRule;
@@ -37,6 +38,25 @@ impl Sandbox {
     /// When it isn't running.
     pub async fn set_faults(&self, rules: &[FaultRule]) -> Result<(), SandboxError> {
         self.ask(self.control()?.set_faults(rules).await)
+    }
+
+    /// The key of a user of its simulated AWS who may do what this policy (JSON) allows, and nothing else. A user of that name keeps
+    /// its key and gets this policy instead of its others.
+    ///
+    /// # Errors
+    /// When it isn't running, the name can't be a user's, or the policy is none.
+    pub async fn aws_user(&self, name: &str, policy: &str) -> Result<AwsCredentials, SandboxError> {
+        let wanted = WantedUser {
+            name: name.to_owned(),
+            policy: policy.to_owned(),
+        };
+        match self.ask(self.control()?.aws_user(&wanted).await)? {
+            HandedOut::Key(key) => Ok(key),
+            HandedOut::Refused(reason) => Err(SandboxError::InvalidSetting {
+                setting: "policy",
+                reason,
+            }),
+        }
     }
 
     /// The raw graph of its simulated AWS, for audits; `{}` when there is nothing in any account.

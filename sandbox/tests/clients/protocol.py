@@ -243,7 +243,7 @@ def unknown():
     for call, parameters in [
         (ec2.create_transit_gateway, {}),
         (ec2.create_vpc, {"CidrBlock": "10.1.0.0/16", "AmazonProvidedIpv6CidrBlock": True}),
-        (iam.create_user, {"UserName": "u"}),
+        (iam.create_group, {"GroupName": "g"}),
         (eks.create_fargate_profile, {"fargateProfileName": "f", "clusterName": "demo", "podExecutionRoleArn": "arn:aws:iam::1:role/r"}),
         (kms.encrypt, {"KeyId": "k", "Plaintext": b"x"}),
         (boto3.client("sqs").list_queues, {}),

@@ -71,6 +71,18 @@ pub enum SandboxCommand {
         /// Which.
         #[command(flatten)]
         name: SandboxName,
+        /// As an IAM user of the simulated AWS who may do what this policy (JSON) allows, instead of an administrator; `-` reads
+        /// standard input.
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+        /// That user's name; who is there already keeps the key and gets the policy instead of others.
+        #[arg(
+            long,
+            value_name = "USER",
+            requires = "policy",
+            default_value = "limited"
+        )]
+        user: String,
     },
     /// Print a component's log.
     Logs {

@@ -6,7 +6,7 @@ use pipectl_sandbox::{AwsFaultRule, FaultRule, Sandbox};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{super::args::DataFormat, Output, unreadable};
+use super::{super::args::DataFormat, Output, read};
 use crate::{exit::Exit, failure::Failure};
 
 /// Sets or clears the faults, where that is asked for, and shows those there are.
@@ -61,12 +61,7 @@ const OF_AWS: (&[&str], &[&str]) = (
 );
 
 fn read_faults(file: &Path) -> Result<(Vec<FaultRule>, Vec<AwsFaultRule>), Failure> {
-    let text = if file == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(file)
-    };
-    let text = text.map_err(|error| unreadable(file, &error))?;
+    let text = read(file)?;
     parse_faults(&text).map_err(|error| {
         Failure::problem(Exit::BadInput, "CLI012", "read", format!("the fault plan {}", file.display()), error)
             .hint("a fault plan is a list of rules, for Kubernetes e.g. [{verb: apply, resource: kafkas, count: 1, effect: {type: status, code: 500}}], for AWS e.g. [{action: CreateNatGateway, count: 1, effect: {type: throttle}}]")

@@ -135,10 +135,17 @@ pub async fn run(command: &SandboxCommand, output: Output) -> Result<Exit, Failu
             output.note(format!("sandbox {} is empty now", name.name));
             Ok(Exit::Ok)
         }
-        SandboxCommand::Env { name } => {
+        SandboxCommand::Env { name, policy, user } => {
             let sandbox = open(&name.name)?;
             let status = running(&sandbox).await?;
-            output.text(shell_exports(&sandbox.env(&status)?));
+            let variables = match policy {
+                Some(file) => {
+                    let policy = read(file)?;
+                    sandbox.env_as(&status, &sandbox.aws_user(user, &policy).await?)?
+                }
+                None => sandbox.env(&status)?,
+            };
+            output.text(shell_exports(&variables));
             Ok(Exit::Ok)
         }
         SandboxCommand::Logs {
@@ -283,6 +290,16 @@ async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result
     output.line("");
     output.line("  next        eval \"$(pipectl sandbox env)\" · pipectl sandbox logs · pipectl sandbox stop");
     Ok(Exit::Ok)
+}
+
+/// The text of a file; `-` is standard input.
+fn read(file: &Path) -> Result<String, Failure> {
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    text.map_err(|error| unreadable(file, &error))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

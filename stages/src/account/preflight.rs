@@ -99,9 +99,9 @@ impl Preflight {
             Ok(found) => self.whose(cx, &name, found.as_ref())?,
             Err(_) => false,
         };
-        // With its cluster there, the same caller was allowed to make it.
-        let asks = hidden || (cluster.is_ok() && !(ours && self.same_caller(cx, &caller)));
-        if asks {
+        // With the cluster there, changing it needs less than making it. Whoever only looks at what somebody makes needs nothing.
+        let only_looks = cx.run.is_empty() && cx.recorded().is_some();
+        if !ours && !only_looks && (cluster.is_ok() || hidden) {
             permissions::check(cx, &self.loaded, &caller).await?;
         }
         let cluster = cluster.map_err(failed)?;
@@ -132,12 +132,6 @@ impl Preflight {
         let limits = limits::check(cx, &self.loaded, &offered, stands);
         futures::try_join!(versions, limits)?;
         Ok(Found { caller, zones })
-    }
-
-    /// Whether it was this caller who brought the environment up, or went on with it last.
-    fn same_caller(&self, cx: &StepContext, caller: &Caller) -> bool {
-        cx.recorded()
-            .is_some_and(|recorded| recorded["principal"] == caller.principal.as_str())
     }
 
     /// Account and region are those of the file, and those of the first `up`.
