@@ -25,7 +25,8 @@ pub struct Cluster {
     pub endpoint_access: EndpointAccess,
     /// Address ranges that may reach a public endpoint.
     pub public_access_cidrs: Vec<String>,
-    /// Control-plane logs that go to CloudWatch.
+    /// Control-plane logs that go to CloudWatch. Without any, what was logged before stays for its `logRetentionDays`, and goes
+    /// with `pipectl down`. A log group of that name that was there before the environment is neither changed nor deleted.
     pub logging: Vec<ControlPlaneLog>,
     /// Days after which control-plane logs expire.
     #[schemars(extend("enum" = LOG_RETENTION_DAYS))]
