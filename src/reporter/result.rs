@@ -217,7 +217,10 @@ fn unfinished_body(
     let in_flight: Vec<String> = finished.in_flight.iter().map(StepId::to_string).collect();
     lines.extend(entry("in flight", &few(&in_flight, 5), theme));
     let next = match finished.outcome {
-        RunOutcome::LeaseLost => "pipectl list shows who holds the environment".to_owned(),
+        RunOutcome::LeaseLost => format!(
+            "pipectl status {} shows who holds the environment",
+            pipeline.environment
+        ),
         _ => {
             let again = pipeline.again.clone();
             let command = again.unwrap_or_else(|| format!("pipectl {verb}"));

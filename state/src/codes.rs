@@ -112,23 +112,26 @@ pub const CODES: &[CodeEntry] = &[
     CodeEntry {
         code: "STA020",
         title: "somebody else changes the environment",
-        meaning: "Another process holds the environment's lease and its heartbeat moves. Only one may change an environment at \
-                  a time; reading (`status`) needs no lease.",
+        meaning: "Another process holds the environment's lease and its heartbeat moves; on AWS, the environment's record in the \
+                  account says that another machine or job holds it. Only one may change an environment at a time; reading \
+                  (`status`) needs no lease.",
         hint: "wait for the other run to end, or stop it where it runs; if it died, its lease runs out by itself",
     },
     CodeEntry {
         code: "STA021",
         title: "lease lost",
-        meaning: "Another process has taken the lease over, or the state directory was moved away. This run stops at once.",
+        meaning: "Another process has taken the lease over, the state directory was moved away, or the environment's record in the \
+                  account names somebody else or is gone. This run stops at once.",
         hint: "let the other run finish, then run the same command again",
     },
     CodeEntry {
         code: "STA022",
         title: "lease ran out",
         meaning: "The heartbeat could not be written for a whole term, so another process may begin. This run sends nothing \
-                  more.",
-        hint: "check the state directory's disk (full? slow? gone?), then run the same command again: it goes on where it \
-               stopped",
+                  more. What could not be written is the lease file in the state directory or, on AWS, the environment's record \
+                  in the account; the cause says which.",
+        hint: "check the state directory's disk (full? slow? gone?) or the connection to AWS, then run the same command again: it \
+               goes on where it stopped",
     },
     CodeEntry {
         code: "STA023",

@@ -9,6 +9,7 @@ mod judge;
 mod ports;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{
     sync::{
@@ -27,8 +28,7 @@ use pipectl_stages::{
         cloud::{Deletion, Tags},
     },
 };
-use pipectl_state::{BootClock, BootInstant, Environment, LeaseClock, LeaseRecord, Liveness};
-use serde::Serialize;
+use pipectl_state::{BootClock, BootInstant, LeaseClock};
 use serde_json::json;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Hold;
 
 pub use judge::{Claimant, MARGIN, TERM, Verdict, judge};
+pub use words::{AtWork, held, moment};
+use words::{later, problem, refused};
 
 /// How often it is tried to take it where the account does not answer, or the record changes under the hand.
 const TRIES: u32 = 4;
@@ -291,7 +293,11 @@ impl AccountLease {
                     () = me.ended.cancelled() => return,
                     () = me.clock.sleep(pause) => {}
                 }
-                let beat = tokio::time::timeout(every, me.beat(writes)).await;
+                // The end does not wait for an answer that does not come.
+                let beat = tokio::select! {
+                    () = me.ended.cancelled() => return,
+                    beat = tokio::time::timeout(every, me.beat(writes)) => beat,
+                };
                 pause = match beat {
                     Ok(Ok(())) => {
                         writes = true;
@@ -503,104 +509,6 @@ impl Hold for AccountLease {
     async fn abandon(&self) {
         self.end(true).await;
     }
-}
-
-/// The refusal of a run while somebody else holds the environment for at most `left`.
-#[must_use]
-pub fn held(environment: &str, by: Option<&AnchorLease>, left: Duration) -> StepError {
-    let until = moment(later(left));
-    let cause = match by {
-        Some(lease) => format!(
-            "{} is changing it since {}; its lease counts until {until}, and longer as long as it goes on",
-            lease.holder,
-            moment(lease.since)
-        ),
-        None => format!(
-            "several runs came in the same moment, and one of them has it until {until} at least"
-        ),
-    };
-    let what = format!("environment {environment}");
-    problem("STA020", "work on", &what, cause).with_hint(format!(
-        "wait for the other run to end, or stop it where it runs; if it died, the environment is free at {until}"
-    ))
-}
-
-/// An error of the lease's with its code's own hint.
-fn problem(code: &str, doing: &str, what: &str, cause: String) -> StepError {
-    let error = StepError::new(code, doing, what, cause);
-    match pipectl_state::explain(code) {
-        Some(entry) => error.with_hint(entry.hint),
-        None => error,
-    }
-}
-
-/// What the step hears whose effect was refused.
-fn refused(error: &StepError) -> PortError {
-    let refused = PortError::new(PortErrorKind::Cancelled, &error.code, error.cause.clone());
-    match &error.hint {
-        Some(hint) => refused.with_hint(hint.clone()),
-        None => refused,
-    }
-}
-
-/// Who works on an environment, for people and programs that look.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AtWork {
-    /// User, host, process, job.
-    pub holder: String,
-    /// Since when.
-    pub since: String,
-    /// Until when its lease counts, unless it is prolonged; where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
-}
-
-impl AtWork {
-    /// As the record in the account says it; `None` where nobody does any more.
-    #[must_use]
-    pub fn of(seen: &Sighting) -> Option<Self> {
-        let lease = seen.anchor.lease.as_ref()?;
-        let left = lease.runs_out_after().saturating_sub(seen.silent);
-        (!left.is_zero()).then(|| Self {
-            holder: lease.holder.clone(),
-            since: moment(lease.since),
-            until: Some(moment(later(left))),
-        })
-    }
-
-    /// As the lease in the environment's directory says it; `None` where nobody does, as far as this machine can tell: a process
-    /// on another one cannot be looked at, and counts.
-    #[must_use]
-    pub fn here(environment: &Environment) -> Option<Self> {
-        let lease = LeaseRecord::read(environment.directory()).ok().flatten()?;
-        let alive = lease.at_work()? != Liveness::Dead;
-        alive.then(|| Self {
-            holder: lease.holder.to_string(),
-            since: moment(lease.since),
-            until: None,
-        })
-    }
-
-    /// In one line.
-    #[must_use]
-    pub fn in_words(&self) -> String {
-        let until = self.until.as_ref();
-        let until = until.map_or_else(String::new, |until| format!(", until {until} at least"));
-        format!("{} since {}{until}", self.holder, self.since)
-    }
-}
-
-/// So much later than now.
-fn later(by: Duration) -> Timestamp {
-    let now = Timestamp::now();
-    now.saturating_add(by).unwrap_or(now)
-}
-
-/// A moment for a person.
-#[must_use]
-pub fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -7,5 +7,6 @@ mod changes;
 mod faults;
 mod killed;
 mod lifecycle;
+mod machines;
 mod neighbours;
 mod refused;
