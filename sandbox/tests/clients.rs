@@ -115,6 +115,11 @@ async fn lifecycles_pass_under_the_eyes_of_waiters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn secrets_have_versions_a_window_and_no_value_in_audits() {
+    run("secretsmanager.py", settings()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_races_for_a_name_wins_alone() {
     run("races.py", settings()).await;
 }

@@ -57,6 +57,7 @@ mod iam;
 mod kms;
 mod logs;
 mod quotas;
+mod secrets;
 mod service;
 mod ssm;
 mod sts;

@@ -109,6 +109,7 @@ pub(crate) const SERVICES: &[&Service] = &[
     &super::kms::SERVICE,
     &super::logs::SERVICE,
     &super::ssm::SERVICE,
+    &super::secrets::SERVICE,
     &super::quotas::SERVICE,
     &super::tagging::SERVICE,
 ];

@@ -67,6 +67,7 @@ fn all<'a>(scene: &'a Scene<'_>) -> Vec<(String, &'a Tags)> {
         .iter()
         .filter(|(_, one)| listed(one.created));
     all.extend(parameters.map(|(name, one)| (ssm::arn(scene, name), &one.tags)));
+    all.extend(region.secrets.tagged(scene));
     all
 }
 

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use self::clock::Time;
 use self::scene::{Caller, Core, Invocation, Place, Scene};
-use super::{ec2, eks, elb, iam, kms, logs, quotas, ssm, sts};
+use super::{ec2, eks, elb, iam, kms, logs, quotas, secrets, ssm, sts};
 
 /// What an account has that belongs to no region.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -44,6 +44,7 @@ pub(crate) struct Region {
     pub(crate) kms: kms::State,
     pub(crate) logs: logs::State,
     pub(crate) ssm: ssm::State,
+    pub(crate) secrets: secrets::State,
     pub(crate) quotas: quotas::State,
     pub(crate) tokens: tokens::Tokens,
 }
@@ -135,6 +136,7 @@ impl World {
             {
                 // What was made under which token is no resource.
                 one["tokens"] = serde_json::Value::Null;
+                secrets::hide(&mut one["secrets"]);
             }
         }
         snapshot::without_empty(tree).unwrap_or_else(|| serde_json::json!({}))

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Time;
 use super::scene::{Place, Scene};
-use crate::aws::{ec2, eks, elb, kms, logs};
+use crate::aws::{ec2, eks, elb, kms, logs, secrets};
 
 /// Something that happens by itself: each service has its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,7 @@ pub(crate) enum Event {
     Elb(elb::Event),
     Kms(kms::Event),
     Logs(logs::Event),
+    Secrets(secrets::Event),
 }
 
 impl Event {
@@ -25,6 +26,7 @@ impl Event {
             Self::Elb(event) => event.happen(scene),
             Self::Kms(event) => event.happen(scene),
             Self::Logs(event) => event.happen(scene),
+            Self::Secrets(event) => event.happen(scene),
         }
     }
 }

@@ -5,6 +5,7 @@ mod ec2;
 mod eks;
 mod iam;
 mod rest;
+mod secrets;
 
 use std::collections::BTreeMap;
 
@@ -92,6 +93,7 @@ pub(super) fn of(
         "logs" => rest::logs(scene, action, own, params),
         "ssm" => rest::ssm(scene, action, own, params),
         "elasticloadbalancing" => rest::elb(action, own, params),
+        "secretsmanager" => secrets::of(scene, action, own, params),
         "sts" => match params.text("RoleArn") {
             Some(role) => vec![Need::on(own, role)],
             None => vec![Need::new(own, On::Everything)],
