@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | [`kubernetes`] | `ObjectApi` | an API server, through a kubeconfig of pipectl's own |
 //! | [`helm`] | `ReleaseApi` | the Helm program as a guarded child, and release records through [`kubernetes`] |
-//! | [`secrets`] | `SecretApi` | environment variables and files |
+//! | [`secrets`] | `SecretApi` | environment variables, files, and what implements `SecretsManagerApi` |
 //! | [`entrance`] | `EntranceApi` | the two above, for a cluster that comes to be while pipectl runs |
 
 mod deadline;

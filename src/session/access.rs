@@ -10,7 +10,7 @@ use std::{
 use pipectl_adapters::{
     helm::{HelmAdapter, HelmOptions},
     kubernetes::write_own_kubeconfig,
-    secrets::LocalSecrets,
+    secrets::Secrets,
 };
 use pipectl_config::Loaded;
 use pipectl_sandbox::SandboxSettings;
@@ -51,7 +51,7 @@ pub struct Access {
     /// Where the kubeconfig of a look is, which leaves nothing behind.
     look: OnceLock<TempDir>,
     /// Resolves each secret once for the whole command.
-    secrets: LocalSecrets,
+    secrets: Secrets,
     /// Values that must never be written, and that no quoted word may show.
     pub redactor: Redactor,
 }
@@ -127,6 +127,10 @@ impl Access {
                 Way::Cluster(Cluster::open(entrance, place, &redactor).await?)
             }
         };
+        let mut secrets = Secrets::new(redactor.clone());
+        if let Way::Account(account) = &way {
+            secrets = secrets.with_manager(account.secrets_manager());
+        }
         Ok(Self {
             place,
             way,
@@ -138,7 +142,7 @@ impl Access {
                 .or(helm),
             cancel: CancellationToken::new(),
             look: OnceLock::new(),
-            secrets: LocalSecrets::new(redactor.clone()),
+            secrets,
             redactor,
         })
     }

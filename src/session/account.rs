@@ -19,6 +19,7 @@ use pipectl_stages::{
         cloud::Cloud,
         entrance::{Door, EntranceApi},
         objects::ClusterIdentity,
+        secrets::SecretsManagerApi,
     },
 };
 use pipectl_state::Environment;
@@ -131,6 +132,12 @@ impl Account {
     #[must_use]
     pub fn cloud(&self, gate: Arc<Gate>) -> Cloud {
         self.aws.cloud(gate)
+    }
+
+    /// What the account keeps for secret references.
+    #[must_use]
+    pub fn secrets_manager(&self) -> Arc<dyn SecretsManagerApi> {
+        Arc::new(self.aws.clone())
     }
 
     /// Where a look at the account is enough: nothing is entered.

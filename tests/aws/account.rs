@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use pipectl_adapters::secrets::Secrets;
 use pipectl_aws::{AwsOptions, OwnEndpoint};
 use pipectl_sandbox::aws::{
     self, Aws, AwsFaultRule, AwsSettings, CallCount, ClusterHost, ClusterView, PlaneAddress, Wait,
@@ -115,7 +116,7 @@ impl Account {
         Ports {
             objects: cluster.clone(),
             releases: cluster.clone(),
-            secrets: cluster.clone(),
+            secrets: Arc::new(Secrets::default().with_manager(Arc::new(aws.clone()))),
             cloud: Some(aws.cloud(cluster.clone())),
         }
     }
@@ -195,6 +196,7 @@ impl ClusterHost for Host {
 pub struct Hand {
     pub ec2: aws_sdk_ec2::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
+    secrets: aws_sdk_secretsmanager::Client,
 }
 
 /// A load balancer that a controller made.
@@ -229,6 +231,7 @@ impl Account {
         Hand {
             ec2: client!(aws_sdk_ec2),
             elb: client!(aws_sdk_elasticloadbalancingv2),
+            secrets: client!(aws_sdk_secretsmanager),
         }
     }
 }
@@ -239,6 +242,24 @@ impl Hand {
             .name(format!("tag:{key}"))
             .values(value)
             .build()
+    }
+
+    /// Keeps a secret in Secrets Manager.
+    pub async fn keep_secret(&self, name: &str, value: &str) {
+        let create = self.secrets.create_secret().name(name);
+        create.secret_string(value).send().await.unwrap();
+    }
+
+    /// Gives it another value.
+    pub async fn change_secret(&self, name: &str, value: &str) {
+        let put = self.secrets.put_secret_value().secret_id(name);
+        put.secret_string(value).send().await.unwrap();
+    }
+
+    /// Marks it for deletion.
+    pub async fn drop_secret(&self, name: &str) {
+        let delete = self.secrets.delete_secret().secret_id(name);
+        delete.send().await.unwrap();
     }
 
     /// What the AWS load balancer controller makes for a service: a group, and a network load balancer in the public subnets.

@@ -17,7 +17,6 @@ use pipectl_stages::{
             ApplyOptions, ClusterIdentity, Deletion, Kind, ObjectApi, ObjectRef, Selection, Served,
         },
         releases::{ChartRef, Release, ReleaseApi, ReleaseSpec},
-        secrets::{SecretApi, SecretSource, SecretValue},
     },
 };
 use serde_json::{Value, json};
@@ -351,13 +350,6 @@ impl ReleaseApi for FakeCluster {
         Self::unreachable()
     }
     async fn uninstall(&self, _: &str, _: &str, _: Duration) -> Result<bool, PortError> {
-        Self::unreachable()
-    }
-}
-
-#[async_trait]
-impl SecretApi for FakeCluster {
-    async fn resolve(&self, _: &SecretSource) -> Result<SecretValue, PortError> {
         Self::unreachable()
     }
 }

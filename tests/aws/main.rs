@@ -18,4 +18,5 @@ mod looks;
 mod mutations;
 mod neighbours;
 mod permissions;
+mod secrets;
 mod trouble;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Kind, World, tiny};
+use crate::support::{Cluster, Kind, Outcome, Stranger, World, small, tiny};
 
 /// Not a word that occurs by chance, and its form in a Secret's `data`.
 const VALUE: &str = "Zq7-violet-anvil-93x";
@@ -177,4 +177,83 @@ fn contains(haystack: &[u8], needle: &str) -> bool {
     haystack
         .windows(needle.len())
         .any(|window| window == needle.as_bytes())
+}
+
+/// In the account it is kept by somebody else, and its next value is applied by the next `up`.
+#[test]
+fn a_secret_of_the_account_comes_into_the_cluster_and_so_does_its_next_value() {
+    const NEXT: &str = "Zq8-violet-anvil-94x";
+    let world = World::new();
+    let sandbox = world.sandbox_on_aws("vaulted", 1);
+    let text = small("vaulted")
+        + r"  secrets:
+    - name: token
+      namespace: vaulted
+      data:
+        token: {awsSecretsManager: {id: team/token, key: token}}
+";
+    let file = world.file("vaulted.yaml", &text);
+    let up = ["-vv", "up", &file, &sandbox.option()];
+
+    let before = sandbox.account();
+    let without = world.events(&up).exits(1);
+    let missing = ("account/secrets".to_owned(), "AWS024".to_owned());
+    assert_eq!(
+        without.events().failures(),
+        [missing],
+        "{}",
+        without.described()
+    );
+    let made = sandbox.account().changed_since(&before);
+    assert!(made.is_empty(), "something was made: {made:?}");
+
+    let stranger = Stranger::of(&sandbox);
+    let kept = |value: &str| serde_json::json!({ "token": value }).to_string();
+    stranger.secret("team/token", &kept(VALUE));
+    let quiet = |run: &Outcome| {
+        for text in [&run.stdout, &run.stderr] {
+            let shown = [VALUE, ENCODED, NEXT]
+                .iter()
+                .any(|form| text.contains(form));
+            assert!(!shown, "the value was printed\n{}", run.described());
+        }
+    };
+    quiet(&world.events(&up).exits(0));
+    let cluster = Cluster::open(&world.environment("vaulted").join("kubeconfig"));
+    let live = |cluster: &Cluster| {
+        let secret = cluster.get(Kind::SECRET, "vaulted", "token");
+        secret.expect("the Secret")["data"]["token"].clone()
+    };
+    assert_eq!(live(&cluster), ENCODED);
+
+    sandbox.count_anew();
+    quiet(&world.events(&up).exits(0));
+    assert_eq!(sandbox.aws_calls().changes(), [].into());
+    assert_eq!(sandbox.calls().writes(), []);
+
+    stranger.change_secret("team/token", &kept(NEXT));
+    let plan = world.pipectl(&["plan", &file, &sandbox.option()]).exits(0);
+    assert!(plan.stdout.contains("token"), "{}", plan.described());
+    quiet(&plan);
+    sandbox.count_anew();
+    quiet(&world.events(&up).exits(0));
+    assert_ne!(live(&cluster), ENCODED);
+    assert_eq!(sandbox.aws_calls().changes(), [].into());
+
+    // The account holds the value, and an audit of it does not show it.
+    quiet(
+        &world
+            .pipectl(&["sandbox", "inspect", "--name", "vaulted", "-o", "json"])
+            .exits(0),
+    );
+    quiet(&world.pipectl(&["status", "vaulted"]).exits(0));
+    let account = sandbox.directory();
+    let mut searched = 0;
+    for place in ["state", "cache", "config", "home"] {
+        search(&world.root().join(place), &account, &mut searched);
+    }
+    assert!(searched > 5, "only {searched} files were looked at");
+    world.events(&["down", "vaulted", "--yes"]).exits(0);
+    stranger.remove_secret("team/token");
+    sandbox.account().assert_empty();
 }

@@ -21,6 +21,10 @@ pub(crate) const DEADLINE: &str = "AWS020";
 pub(crate) const QUOTA: &str = "AWS021";
 pub(crate) const CAPACITY: &str = "AWS022";
 pub(crate) const FOREIGN: &str = "AWS023";
+pub(crate) const SECRET_MISSING: &str = "AWS024";
+pub(crate) const SECRET_NOT_GIVEN: &str = "AWS025";
+pub(crate) const SECRET_LOCKED: &str = "AWS026";
+pub(crate) const SECRET_BINARY: &str = "AWS027";
 
 /// Every code of this adapter: code, meaning, what a person can do.
 pub const CODES: &[(&str, &str, &str)] = &[
@@ -128,6 +132,26 @@ pub const CODES: &[(&str, &str, &str)] = &[
         FOREIGN,
         "what is there is not what pipectl put there",
         "look at it with the AWS CLI; pipectl changes nothing that it cannot recognise as its own",
+    ),
+    (
+        SECRET_MISSING,
+        "AWS Secrets Manager has no secret of that name or ARN in this account and region, or the secret has no value yet",
+        "create it (aws secretsmanager create-secret --name NAME --secret-string file://FILE), correct `id` in the pipeline file, or name a secret of another region by its ARN",
+    ),
+    (
+        SECRET_NOT_GIVEN,
+        "AWS Secrets Manager does not give the secret out in the state that it is in; most often it is marked for deletion",
+        "bring it back (aws secretsmanager restore-secret --secret-id ID), or name another one in the pipeline file",
+    ),
+    (
+        SECRET_LOCKED,
+        "AWS Secrets Manager cannot decrypt the secret with its KMS key",
+        "see that the secret's KMS key is there and enabled, and that its policy allows kms:Decrypt to this identity",
+    ),
+    (
+        SECRET_BINARY,
+        "the secret in AWS Secrets Manager is binary, and only text can be taken",
+        "keep it as text (--secret-string); binary values belong into base64",
     ),
 ];
 

@@ -24,6 +24,7 @@ mod logs;
 mod network;
 mod node_groups;
 mod options;
+mod secrets;
 mod servers_clock;
 mod tagged;
 mod token;

@@ -21,9 +21,9 @@ pub enum SecretRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretsManagerRef {
-    /// The secret's name or ARN.
+    /// The secret's name, or its ARN, which may be of another region.
     pub id: String,
-    /// The key to take, when the secret is a JSON object.
+    /// The key to take, when the secret is a JSON object: a text, a whole number or a truth value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }

@@ -7,6 +7,7 @@ mod peers;
 pub mod permissions;
 mod preflight;
 pub mod removal;
+mod secrets;
 
 use std::sync::Arc;
 
@@ -26,6 +27,12 @@ pub const STAGE: &str = "account";
 #[must_use]
 pub fn preflight() -> StepId {
     StepId::new(STAGE, "preflight")
+}
+
+/// The look for the values of secrets before the first effect; there only where the pipeline refers to any.
+#[must_use]
+pub fn secrets() -> StepId {
+    StepId::new(STAGE, "secrets")
 }
 
 /// The environment's record in the account.
@@ -51,15 +58,26 @@ pub fn steps(loaded: &Arc<Loaded>, options: &CloudOptions) -> Vec<Arc<dyn Step>>
         .bound(loaded.pipeline.spec.timeouts.network.duration());
     let preflight_row = Row::new(STAGE, "preflight", "account, permissions, quotas and zones")
         .ready_within(bound, 1);
-    let anchor_row = Row::new(STAGE, "anchor", "record in the account")
+    let secrets_row = Row::new(STAGE, "secrets", "values of secrets")
         .needs([Need::ready(preflight())])
+        .ready_within(bound, 1);
+    let asked = secrets::Secrets::step(secrets_row, loaded);
+    let looks = [preflight()]
+        .into_iter()
+        .chain(asked.iter().map(|step| step.id().clone()));
+    let anchor_row = Row::new(STAGE, "anchor", "record in the account")
+        .needs(looks.map(Need::ready))
         .ready_within(bound, 1);
     let anchor = anchor::AnchorResource {
         loaded: loaded.clone(),
         state_url: options.state_url.clone(),
     };
-    vec![
-        preflight::Preflight::step(preflight_row, loaded, options.pace),
-        CloudStep::step(anchor_row, options.pace.poll(2), anchor),
-    ]
+    let mut steps = vec![preflight::Preflight::step(
+        preflight_row,
+        loaded,
+        options.pace,
+    )];
+    steps.extend(asked);
+    steps.push(CloudStep::step(anchor_row, options.pace.poll(2), anchor));
+    steps
 }

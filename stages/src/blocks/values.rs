@@ -8,6 +8,7 @@ use crate::{
     context::StepContext,
     error::StepError,
     ports::secrets::{SecretSource, SecretValue},
+    spark_application,
 };
 
 /// Lays `over` on `base`: objects are merged key by key, everything else is replaced. `null` stays, since Helm reads it
@@ -32,6 +33,32 @@ pub fn put(values: &mut Value, path: &str, value: Value) {
         &mut place[key]
     });
     *place = value;
+}
+
+/// Every place that the pipeline takes a secret value from, in the order of the file, each one once.
+#[must_use]
+pub fn references(loaded: &Loaded) -> Vec<&SecretRef> {
+    let spec = &loaded.pipeline.spec;
+    let secrets = spec.secrets.iter().flat_map(|secret| secret.data.values());
+    let charts = spec
+        .workloads
+        .iter()
+        .filter(|workload| workload.enabled)
+        .flat_map(|workload| &workload.charts)
+        .flat_map(|chart| &chart.secret_values)
+        .map(|setting| &setting.secret_ref);
+    let applications = spec
+        .spark_applications
+        .iter()
+        .flat_map(spark_application::render::env_secrets)
+        .map(|(_, reference)| reference);
+    let mut found: Vec<&SecretRef> = Vec::new();
+    for reference in secrets.chain(charts).chain(applications) {
+        if !found.contains(&reference) {
+            found.push(reference);
+        }
+    }
+    found
 }
 
 /// A secret's value. It goes into the one call that needs it and nowhere else.

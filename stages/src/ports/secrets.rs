@@ -52,3 +52,11 @@ pub trait SecretApi: Send + Sync {
     /// The value; an error never contains it.
     async fn resolve(&self, source: &SecretSource) -> Result<SecretValue, PortError>;
 }
+
+/// Reads what AWS Secrets Manager keeps.
+#[async_trait]
+pub trait SecretsManagerApi: Send + Sync {
+    /// The whole text of the secret of this name or ARN, as it is now (the version labelled `AWSCURRENT`). An ARN may be of another
+    /// region. An error never contains the text.
+    async fn read(&self, id: &str) -> Result<SecretValue, PortError>;
+}

@@ -15,6 +15,7 @@ pub struct Stranger {
     ec2: aws_sdk_ec2::Client,
     eks: aws_sdk_eks::Client,
     iam: aws_sdk_iam::Client,
+    secrets: aws_sdk_secretsmanager::Client,
     ssm: aws_sdk_ssm::Client,
 }
 
@@ -54,9 +55,31 @@ impl Stranger {
             ec2: client!(aws_sdk_ec2),
             eks: client!(aws_sdk_eks),
             iam: client!(aws_sdk_iam),
+            secrets: client!(aws_sdk_secretsmanager),
             ssm: client!(aws_sdk_ssm),
             runtime,
         }
+    }
+
+    /// Keeps a secret in Secrets Manager.
+    pub fn secret(&self, name: &str, value: &str) {
+        let create = self.secrets.create_secret().name(name);
+        let create = create.secret_string(value).send();
+        self.runtime.block_on(create).expect("a secret");
+    }
+
+    /// Gives it another value.
+    pub fn change_secret(&self, name: &str, value: &str) {
+        let put = self.secrets.put_secret_value().secret_id(name);
+        let put = put.secret_string(value).send();
+        self.runtime.block_on(put).expect("a new value");
+    }
+
+    /// Deletes it for good.
+    pub fn remove_secret(&self, name: &str) {
+        let delete = self.secrets.delete_secret().secret_id(name);
+        let delete = delete.force_delete_without_recovery(true).send();
+        self.runtime.block_on(delete).expect("the secret goes");
     }
 
     /// Makes a VPC; answers its id.

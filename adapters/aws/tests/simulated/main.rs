@@ -14,4 +14,5 @@ mod network;
 mod network_stage;
 mod place;
 mod sdk;
+mod secrets;
 mod support;

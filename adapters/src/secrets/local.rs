@@ -1,131 +1,30 @@
-//! Values of secret references: [`LocalSecrets`] implements `SecretApi` for environment variables and files.
+//! Values on this machine: environment variables, files and pipes.
 
 use std::{
-    collections::HashMap,
     ffi::OsString,
-    fmt, fs,
+    fs,
     io::{self, Read},
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::Path,
-    sync::Arc,
     time::Duration,
 };
 
-use async_trait::async_trait;
 use pipectl_stages::{
     error::{PortError, PortErrorKind as Kind},
-    ports::secrets::{SecretApi, SecretSource, SecretValue},
+    ports::secrets::SecretValue,
 };
 
-use crate::{CodeRow, Redactor};
-
-const VARIABLE_MISSING: &str = "SEC001";
-const FILE_MISSING: &str = "SEC002";
-const FILE_FORBIDDEN: &str = "SEC003";
-const NOT_TEXT: &str = "SEC004";
-const NOT_AVAILABLE: &str = "SEC005";
-const FILE_UNREADABLE: &str = "SEC006";
-const FILE_EMPTY: &str = "SEC008";
+use super::{
+    FILE_EMPTY, FILE_FORBIDDEN, FILE_MISSING, FILE_UNREADABLE, NOT_TEXT, VARIABLE_MISSING, error,
+};
 
 /// Largest file that is taken as a secret; Kubernetes' own bound of a Secret is 1 MiB.
 const FILE_LIMIT: u64 = 1024 * 1024;
 
 /// How long a pipe may take to give its value; a person may be asked for a passphrase meanwhile.
-const FILE_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const FILE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Every code of this adapter: code, meaning, what a person can do.
-pub const CODES: &[CodeRow] = &[
-    (
-        VARIABLE_MISSING,
-        "the environment variable that a secretRef names is not set, or is empty",
-        "export the variable in the shell or CI job that runs pipectl",
-    ),
-    (
-        FILE_MISSING,
-        "the file that a secretRef names does not exist",
-        "create the file, or correct its path in the pipeline file",
-    ),
-    (
-        FILE_FORBIDDEN,
-        "the file that a secretRef names may not be read by the user who runs pipectl",
-        "make the file readable for that user alone: chmod 600 FILE, and chown it if it is somebody else's",
-    ),
-    (
-        NOT_TEXT,
-        "the secret's value is not UTF-8 text, or contains a NUL character",
-        "give the value as text; binary values belong into base64",
-    ),
-    (
-        NOT_AVAILABLE,
-        "AWS Secrets Manager is not available with this provider; it comes with the provider `eks`",
-        "use a secretRef with `env` or `file` instead",
-    ),
-    (
-        FILE_UNREADABLE,
-        "the file that a secretRef names is neither a plain file nor a pipe, is larger than 1 MiB, or cannot be read",
-        "name a plain file or a pipe that holds nothing but the secret's value",
-    ),
-    (
-        FILE_EMPTY,
-        "the file that a secretRef names is empty",
-        "write the secret's value into the file; a pipe can be read only once, so it must not have been read before",
-    ),
-];
-
-/// Secrets of this machine. Every value that was resolved is known to its [`Redactor`] from then on, and stays the same
-/// as long as this lives: a pipe can be read only once, and what is observed is what is then applied.
-#[derive(Clone, Default)]
-pub struct LocalSecrets {
-    redactor: Redactor,
-    /// One at a time, so that two that ask for the same pipe do not share its content out.
-    resolved: Arc<tokio::sync::Mutex<HashMap<SecretSource, SecretValue>>>,
-}
-
-impl fmt::Debug for LocalSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LocalSecrets(…)")
-    }
-}
-
-impl LocalSecrets {
-    /// Tells `redactor` every value that it resolves.
-    #[must_use]
-    pub fn new(redactor: Redactor) -> Self {
-        Self {
-            redactor,
-            ..Self::default()
-        }
-    }
-}
-
-#[async_trait]
-impl SecretApi for LocalSecrets {
-    async fn resolve(&self, source: &SecretSource) -> Result<SecretValue, PortError> {
-        let mut resolved = self.resolved.lock().await;
-        if let Some(value) = resolved.get(source) {
-            return Ok(value.clone());
-        }
-        let value = match source {
-            SecretSource::Environment(name) => from_variable(name, std::env::var_os(name)),
-            SecretSource::File(path) => from_file(path, FILE_PATIENCE).await,
-            SecretSource::AwsSecretsManager { id, .. } => Err(error(
-                Kind::Other,
-                NOT_AVAILABLE,
-                format!("secret {id}: AWS Secrets Manager is not available with this provider"),
-            )),
-        }?;
-        let name = match source {
-            SecretSource::Environment(name) => name.clone(),
-            SecretSource::File(path) => path.display().to_string(),
-            SecretSource::AwsSecretsManager { id, .. } => id.clone(),
-        };
-        self.redactor.register(&name, value.expose());
-        resolved.insert(source.clone(), value.clone());
-        Ok(value)
-    }
-}
-
-fn from_variable(name: &str, value: Option<OsString>) -> Result<SecretValue, PortError> {
+pub(super) fn from_variable(name: &str, value: Option<OsString>) -> Result<SecretValue, PortError> {
     let value = value.filter(|value| !value.is_empty()).ok_or_else(|| {
         error(
             Kind::NotFound,
@@ -143,7 +42,7 @@ fn from_variable(name: &str, value: Option<OsString>) -> Result<SecretValue, Por
 }
 
 /// Reads in a thread of its own: a pipe whose other end nobody opens would stop everything else.
-async fn from_file(path: &Path, patience: Duration) -> Result<SecretValue, PortError> {
+pub(super) async fn from_file(path: &Path, patience: Duration) -> Result<SecretValue, PortError> {
     let shown = path.display();
     let read = tokio::task::spawn_blocking({
         let path = path.to_owned();
@@ -231,19 +130,14 @@ fn read_file(path: &Path) -> Result<SecretValue, PortError> {
     Ok(SecretValue::new(text))
 }
 
-fn error(kind: Kind, code: &str, cause: String) -> PortError {
-    let error = PortError::new(kind, code, cause);
-    match CODES.iter().find(|row| row.0 == code) {
-        Some(row) => error.with_hint(row.2),
-        None => error,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::{ffi::OsStringExt, fs::PermissionsExt};
 
+    use pipectl_stages::ports::secrets::{SecretApi, SecretSource};
+
     use super::*;
+    use crate::secrets::Secrets;
 
     fn file(content: &[u8]) -> (tempfile::TempDir, SecretSource) {
         let dir = tempfile::tempdir().unwrap();
@@ -254,7 +148,7 @@ mod tests {
 
     async fn value(content: &[u8]) -> Result<String, String> {
         let (_dir, source) = file(content);
-        match LocalSecrets::default().resolve(&source).await {
+        match Secrets::default().resolve(&source).await {
             Ok(value) => Ok(value.expose().to_owned()),
             Err(error) => Err(error.code),
         }
@@ -287,7 +181,7 @@ mod tests {
         );
         let dir = tempfile::tempdir().unwrap();
         let resolve = |path: std::path::PathBuf| async move {
-            LocalSecrets::default()
+            Secrets::default()
                 .resolve(&SecretSource::File(path))
                 .await
                 .unwrap_err()
@@ -310,7 +204,7 @@ mod tests {
             let path = path.clone();
             move || fs::write(path, "geheim\n").unwrap()
         });
-        let secrets = LocalSecrets::default();
+        let secrets = Secrets::default();
         let source = SecretSource::File(path);
         let (one, other) = tokio::join!(secrets.resolve(&source), secrets.resolve(&source));
         assert_eq!(one.unwrap().expose(), "geheim");
@@ -339,7 +233,7 @@ mod tests {
             panic!()
         };
         fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
-        match LocalSecrets::default().resolve(&source).await {
+        match Secrets::default().resolve(&source).await {
             Err(error) => {
                 assert_eq!(
                     (error.code.as_str(), error.kind),
@@ -350,21 +244,6 @@ mod tests {
             // The superuser may read everything.
             Ok(value) => assert_eq!(value.expose(), "geheim"),
         }
-    }
-
-    #[tokio::test]
-    async fn what_was_resolved_is_redacted_from_then_on() {
-        let (_dir, source) = file(b"geheimnis\n");
-        let redactor = Redactor::default();
-        LocalSecrets::new(redactor.clone())
-            .resolve(&source)
-            .await
-            .unwrap();
-        assert!(
-            !redactor
-                .text("wrong password geheimnis")
-                .contains("geheimnis")
-        );
     }
 
     #[test]
@@ -380,16 +259,5 @@ mod tests {
         );
         let odd = OsString::from_vec(vec![0xff]);
         assert_eq!(from_variable("X", Some(odd)).unwrap_err().code, NOT_TEXT);
-    }
-
-    #[tokio::test]
-    async fn secrets_manager_says_with_whom_it_comes() {
-        let source = SecretSource::AwsSecretsManager {
-            id: "db".to_owned(),
-            key: None,
-        };
-        let error = LocalSecrets::default().resolve(&source).await.unwrap_err();
-        assert_eq!(error.code, NOT_AVAILABLE);
-        assert!(error.hint.unwrap().contains("env"));
     }
 }
