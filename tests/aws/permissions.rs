@@ -1,9 +1,15 @@
 //! What an account has to allow: the policy that users are given is enough for a whole life, and what is missing of it is found
 //! before the first effect.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use pipectl::engine::EventKind;
+use pipectl::{
+    engine::EventKind,
+    session::inspect::{Inspection, Sight},
+};
 use pipectl_config::Loaded;
 use pipectl_stages::account::permissions::{TABLE, needed};
 use serde_json::{Value, json};
@@ -144,7 +150,7 @@ async fn the_policy_is_enough_for_a_whole_life() {
     made.extend(set(IMPLIED));
     assert_eq!(made, wanted);
 
-    // With the environment there, the same caller is not asked about again.
+    // With the environment there, nothing is asked.
     account.aws.reset_counters();
     house.up(&loaded).await.well();
     assert!(!called(&account).contains("iam:SimulatePrincipalPolicy"));
@@ -273,4 +279,30 @@ async fn what_hangs_on_a_condition_is_said_and_not_refused() {
     account.limit(&policy.to_string());
     let error = house.up(&pipeline(&[])).await.error_of("account/preflight");
     assert_eq!(error.code, "ACC012", "{error}");
+}
+
+/// A plan of something new says what is missing; whoever only looks at what somebody else makes needs no right to make it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_asks_only_where_nothing_was_begun() {
+    let account = Arc::new(Account::new().await);
+    account.limit(&without("ec2:CreateVpc"));
+    let house = House::new(account.clone(), "looked-at").await;
+    let mut steps = house.steps(&pipeline(&[]));
+    steps.retain(|step| step.id().as_str() == "account/preflight");
+    let begun = json!({"account": "111122223333", "region": "us-west-2"});
+    let begun = BTreeMap::from([("account/preflight".to_owned(), begun)]);
+    for (outputs, missing) in [(BTreeMap::new(), true), (begun, false)] {
+        let inspection = Inspection {
+            environment: house.environment.clone(),
+            ports: account.ports(&house.cluster).await,
+            outputs,
+        };
+        let seen = inspection.look(&steps).await;
+        let Sight::Looked { differences, .. } = &seen[0].sight else {
+            panic!("{seen:?}");
+        };
+        let found = differences.as_ref().err().map(|error| error.code.as_str());
+        assert_eq!(found, missing.then_some("ACC012"), "{differences:?}");
+    }
+    assert_eq!(account.changes(), []);
 }
