@@ -24,10 +24,12 @@ use crate::{
 const POLICY: &str = include_str!("../../docs/reference/aws-permissions.json");
 
 /// What the policy names besides the list of what is asked for: a call that needs no permission (STS: `GetCallerIdentity` is
-/// allowed even where a policy denies it), what only an account's first use of a service needs, and the right to ask.
+/// allowed even where a policy denies it), what only an account's first use of a service needs, the right to ask, and that to read
+/// values of secrets, which is found out by reading them before anything is made.
 const BESIDES: &[&str] = &[
     "iam:CreateServiceLinkedRole",
     "iam:SimulatePrincipalPolicy",
+    "secretsmanager:GetSecretValue",
     "sts:GetCallerIdentity",
 ];
 
