@@ -49,8 +49,8 @@ fn apart(own: &str, peer: &str, found: &[Piece]) -> Result<(), StepError> {
             "correct spec.network.peers; VPCs of others are given as address ranges",
         );
     };
-    let taken = std::iter::once(cidr).chain(further);
-    if let Some(range) = taken.into_iter().find(|range| overlap(own, range)) {
+    let mut taken = std::iter::once(cidr).chain(further);
+    if let Some(range) = taken.find(|range| overlap(own, range)) {
         return refused(
             format!("its range {range} and the new VPC's {own} have addresses in common"),
             "set spec.network.cidr to a range apart from it",
