@@ -96,6 +96,16 @@ pub(crate) fn find(name: &str) -> Option<&'static InstanceType> {
     TYPES.iter().find(|kind| kind.name == name)
 }
 
+/// The code of the quota that counts a type's vCPUs: that of its families, spot apart. The table has standard ones and G.
+pub(crate) fn quota(name: &str, spot: bool) -> &'static str {
+    match (name.starts_with('g'), spot) {
+        (true, false) => "L-DB2E81BA",
+        (true, true) => "L-3819A6DF",
+        (false, false) => "L-1216C47A",
+        (false, true) => "L-34B43A08",
+    }
+}
+
 /// Whether a zone (by name) offers what is in the table.
 pub(crate) fn is_offered(zone: &str) -> bool {
     let missing = TABLE.as_ref().map(|table| table.missing_zones.as_slice());

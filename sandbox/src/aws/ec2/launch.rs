@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 
 use super::instance::{Instance, State};
+use super::instance_type::InstanceType;
 use super::interface::{self, Attachment, NewInterface, PublicAddress};
 use super::resource::find;
 use super::volume::{self, NewVolume};
@@ -73,7 +74,7 @@ pub(crate) fn launch(
     let (vpc, zone) = (subnet.vpc.clone(), subnet.zone.clone());
     let public = new.public.unwrap_or(subnet.public_addresses);
     let kind = instance_type::check(scene, &new.instance_type, &zone)?;
-    enough_quota(scene, kind.vcpus, new.spot)?;
+    enough_quota(scene, kind, new.spot)?;
     let core = &mut *scene.core;
     if core
         .faults
@@ -166,12 +167,14 @@ pub(crate) fn launch(
     Ok(id)
 }
 
-/// Quotas count vCPUs of all standard families together, spot apart.
-fn enough_quota(scene: &Scene<'_>, vcpus: u32, spot: bool) -> Result<(), ApiError> {
-    let quota = scene.quota(if spot { "L-34B43A08" } else { "L-1216C47A" });
+/// Each quota counts the vCPUs of the families that share it.
+fn enough_quota(scene: &Scene<'_>, kind: &InstanceType, spot: bool) -> Result<(), ApiError> {
+    let (vcpus, code) = (kind.vcpus, instance_type::quota(kind.name, spot));
+    let quota = scene.quota(code);
     let alive = scene.region.ec2.instances.values();
     let used: u32 = alive
         .filter(|instance| instance.is_alive() && instance.spot == spot)
+        .filter(|instance| instance_type::quota(&instance.instance_type, spot) == code)
         .filter_map(|instance| instance_type::find(&instance.instance_type))
         .map(|kind| kind.vcpus)
         .sum();

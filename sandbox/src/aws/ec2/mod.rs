@@ -26,6 +26,7 @@ pub(crate) mod route_table;
 pub(crate) mod rule;
 mod run_instances;
 pub(crate) mod security_group;
+pub(crate) mod snapshot;
 pub(crate) mod subnet;
 pub(crate) mod tagging;
 pub(crate) mod volume;
@@ -67,6 +68,7 @@ pub(crate) const SERVICE: Service = Service {
         acl::ACTIONS,
         dhcp::ACTIONS,
         volume::ACTIONS,
+        snapshot::ACTIONS,
         instance::ACTIONS,
         instance_status::ACTIONS,
         run_instances::ACTIONS,
@@ -93,6 +95,7 @@ pub(crate) struct State {
     pub(crate) endpoints: BTreeMap<String, endpoint::Endpoint>,
     pub(crate) interfaces: BTreeMap<String, interface::Interface>,
     pub(crate) volumes: BTreeMap<String, volume::Volume>,
+    pub(crate) snapshots: BTreeMap<String, snapshot::Snapshot>,
     pub(crate) instances: BTreeMap<String, instance::Instance>,
     pub(crate) launch_templates: BTreeMap<String, launch_template::LaunchTemplate>,
 }
@@ -118,6 +121,8 @@ pub(crate) enum Event {
     VolumeDeleted { volume: String },
     /// A volume is attached to its instance, or detached.
     VolumeMoved { volume: String },
+    /// A snapshot is complete.
+    SnapshotCompleted { snapshot: String },
     /// An instance runs.
     InstanceRunning { instance: String },
     /// An instance has ended.
@@ -138,6 +143,7 @@ impl Event {
             Self::VolumeAvailable { volume } => volume::available(scene, &volume),
             Self::VolumeDeleted { volume } => volume::deleted(scene, &volume),
             Self::VolumeMoved { volume } => volume::moved(scene, &volume),
+            Self::SnapshotCompleted { snapshot } => snapshot::completed(scene, &snapshot),
             Self::InstanceRunning { instance } => instance::running(scene, &instance),
             Self::InstanceTerminated { instance } => instance::terminated(scene, &instance),
             Self::InstanceForgotten { instance } => instance::forgotten(scene, &instance),

@@ -58,6 +58,7 @@ impl State {
             .chain(of(&self.endpoints))
             .chain(of(&self.interfaces))
             .chain(of(&self.volumes))
+            .chain(of(&self.snapshots))
             .chain(of(&self.instances))
             .chain(of(&self.launch_templates))
             .collect()
@@ -78,6 +79,7 @@ impl State {
             "vpce" => find(&mut self.endpoints, id),
             "eni" => find(&mut self.interfaces, id),
             "vol" => find(&mut self.volumes, id),
+            "snap" => find(&mut self.snapshots, id),
             "i" => find(&mut self.instances, id),
             "lt" => find(&mut self.launch_templates, id),
             "sgr" => {
@@ -127,6 +129,7 @@ fn missing(id: &str) -> ApiError {
         Some("vpce") => absent::<super::endpoint::Endpoint>(id),
         Some("eni") => absent::<super::interface::Interface>(id),
         Some("vol") => absent::<super::volume::Volume>(id),
+        Some("snap") => absent::<super::snapshot::Snapshot>(id),
         Some("i") => absent::<super::instance::Instance>(id),
         Some("lt") => absent::<super::launch_template::LaunchTemplate>(id),
         _ => {

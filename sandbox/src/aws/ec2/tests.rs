@@ -415,6 +415,68 @@ fn instances_need_capacity_quota_and_a_zone_that_has_their_type() {
 }
 
 #[test]
+fn snapshots_outlive_their_volumes() {
+    let mut stage = Stage::new();
+    let made = stage
+        .ec2(
+            "CreateVolume",
+            "AvailabilityZone=us-west-2a&Size=8&VolumeType=gp3",
+        )
+        .unwrap();
+    let volume = made["volumeId"].as_str().unwrap().to_owned();
+    stage.pass(10);
+    let tagged = "TagSpecification.1.ResourceType=snapshot&TagSpecification.1.Tag.1.Key=env&TagSpecification.1.Tag.1.Value=a";
+    let made = stage
+        .ec2("CreateSnapshot", &format!("VolumeId={volume}&{tagged}"))
+        .unwrap();
+    assert_eq!(made["status"], "pending");
+    let id = made["snapshotId"].as_str().unwrap().to_owned();
+    stage
+        .ec2("DeleteVolume", &format!("VolumeId={volume}"))
+        .unwrap();
+    stage.pass(300);
+    let ours = "Owner.1=self&Filter.1.Name=tag:env&Filter.1.Value.1=a";
+    let found = stage.ec2("DescribeSnapshots", ours).unwrap();
+    assert_eq!(found["snapshotSet"][0]["status"], "completed");
+    assert_eq!(found["snapshotSet"][0]["volumeId"], volume.as_str());
+    let others = stage.ec2("DescribeSnapshots", "Owner.1=amazon").unwrap();
+    assert_eq!(others["snapshotSet"], serde_json::json!([]));
+    let delete = format!("SnapshotId={id}");
+    stage.ec2("DeleteSnapshot", &delete).unwrap();
+    assert_eq!(
+        stage.ec2_error("DeleteSnapshot", &delete),
+        "InvalidSnapshot.NotFound"
+    );
+    assert_eq!(
+        stage.ec2_error("CreateSnapshot", &format!("VolumeId={volume}")),
+        "InvalidVolume.NotFound"
+    );
+}
+
+#[test]
+fn families_with_a_quota_of_their_own_leave_that_of_the_others_alone() {
+    let Network {
+        mut stage, subnets, ..
+    } = network();
+    let run = |kind: &str, count: u32| {
+        format!(
+            "ImageId=ami-1&InstanceType={kind}&MinCount={count}&MaxCount={count}&SubnetId={}",
+            subnets[0]
+        )
+    };
+    // 256 vCPUs of standard types and 64 of G are granted; each is used up by its own.
+    stage.ec2("RunInstances", &run("m6i.16xlarge", 4)).unwrap();
+    stage.ec2("RunInstances", &run("g5.8xlarge", 2)).unwrap();
+    for kind in ["m6i.large", "g5.xlarge"] {
+        assert_eq!(
+            stage.ec2_error("RunInstances", &run(kind, 1)),
+            "VcpuLimitExceeded",
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn lists_see_new_things_and_changed_tags_late() {
     use std::time::Duration;
     let mut stage = Stage::new();

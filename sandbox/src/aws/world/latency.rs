@@ -45,6 +45,8 @@ waits! {
     VolumeDeleted,
     /// A volume from `attaching` to `attached`, or `detaching` to detached.
     VolumeAttached,
+    /// A snapshot from `pending` to `completed`.
+    SnapshotCompleted,
     /// A role, its trust policy or its policies, until services other than IAM know of it.
     RoleKnown,
     /// A cluster from `CREATING` to `ACTIVE`.
