@@ -118,6 +118,7 @@ impl Preflight {
                 Vec::new()
             }
             None => {
+                network::existing::is_not_left(cx, stands).await?;
                 peers::check(cloud, &spec.network).await?;
                 self.zones(cx, &zones.map_err(failed)?, &offered).await?
             }

@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use pipectl_config::ExistingVpc;
 use serde_json::{Value, json};
 
+use super::steps;
 use crate::{
-    cloud::{Look, Resource, cloud},
+    cloud::{Look, Resource, cloud, tags},
     context::StepContext,
     error::{PortError, PortErrorKind, StepError},
+    objects::ownership::Owner,
     ports::{
         cloud::Cloud,
         clusters::Cluster,
@@ -165,6 +167,46 @@ pub(crate) async fn takes_along(
         ),
         "nothing was changed: name private subnets in exactly those zones (spec.network.existingVpc.privateSubnets)",
     )
+}
+
+/// Refuses to go from a VPC that was brought to one of the environment's own: the control plane stays where it is, and what
+/// stands in the VPC that was brought would be taken for the new one's.
+///
+/// # Errors
+/// `NET001` when the environment stands, or began to stand, in a VPC that it did not make.
+pub(crate) async fn is_not_left(
+    cx: &StepContext,
+    cluster: Option<&Cluster>,
+) -> Result<(), StepError> {
+    let stands_in = match (cx.output_of(steps::vpc().as_str()), cluster) {
+        (Some(recorded), _) if recorded["brought"] == true => {
+            recorded["id"].as_str().unwrap_or_default().to_owned()
+        }
+        // With the record lost: the VPC's tags say whose it is.
+        (None, Some(cluster)) => {
+            let lookup = Lookup::Ids(vec![cluster.vpc.clone()]);
+            let found = cloud(cx)?.network.find(PieceKind::Vpc, &lookup).await;
+            let found =
+                found.map_err(|error| error.during("look at", format!("VPC {}", cluster.vpc)))?;
+            let ours = |vpc: &Piece| tags::owner(&vpc.tags, &cx.environment) == Owner::Ours;
+            if found.iter().any(ours) {
+                return Ok(());
+            }
+            cluster.vpc.clone()
+        }
+        _ => return Ok(()),
+    };
+    Err(StepError::new(
+        "NET001",
+        "change",
+        format!("the VPC of environment {}", cx.environment.name),
+        format!(
+            "it stands in VPC {stands_in}, which was brought, and the pipeline file brings none any more"
+        ),
+    )
+    .with_hint(
+        "nothing was changed: put spec.network.existingVpc back, or take the environment down and bring it up anew",
+    ))
 }
 
 fn place(subnet: &Piece) -> Option<(&str, &str)> {

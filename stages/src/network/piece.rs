@@ -192,9 +192,14 @@ impl<W: Wants> PieceResource<W> {
     }
 }
 
-/// The id that this step recorded.
+/// The id that this step recorded of something of the environment's own: what was brought stays its owner's when the
+/// pipeline does not bring it any more.
 pub(super) fn recorded_id(cx: &StepContext) -> Option<String> {
-    cx.recorded()?["id"].as_str().map(str::to_owned)
+    let recorded = cx.recorded()?;
+    if recorded["brought"] == true {
+        return None;
+    }
+    recorded["id"].as_str().map(str::to_owned)
 }
 
 #[async_trait]
@@ -423,4 +428,21 @@ async fn used(cx: &StepContext, piece: &Piece) -> Result<bool, StepError> {
         | Detail::Endpoint { .. }
         | Detail::SecurityGroup { .. } => true,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    #[test]
+    fn what_was_brought_is_never_taken_for_the_environments_own() {
+        let mut world = World::default();
+        let step = steps::vpc();
+        let recorded = |brought: bool| json!({"id": "vpc-1", "brought": brought});
+        world.outputs.insert(step.to_string(), recorded(true));
+        assert_eq!(recorded_id(&world.context(&step)), None);
+        world.outputs.insert(step.to_string(), recorded(false));
+        assert_eq!(recorded_id(&world.context(&step)), Some("vpc-1".to_owned()));
+    }
 }

@@ -436,6 +436,9 @@ impl Unwanted for SecurityGroups {
         let found = all.iter().find(|group| group.id == remnant.id);
         match found.map(|group| &group.detail) {
             Some(Detail::SecurityGroup { vpc, .. }) => {
+                if let Some(held) = named_by_others(cx, &remnant.id, &all).await? {
+                    return Ok(held);
+                }
                 let uses = |interface: &crate::ports::compute::Interface| {
                     interface.groups.contains(&remnant.id)
                 };
@@ -448,4 +451,40 @@ impl Unwanted for SecurityGroups {
     fn gone(&self) -> String {
         "no security groups left".to_owned()
     }
+}
+
+/// Other people's groups whose rules name this one: EC2 deletes no group that a rule of another names, and such a rule goes
+/// only when its owner takes it away. The VPC's default group counts among them: nobody's tags are on it.
+async fn named_by_others(
+    cx: &StepContext,
+    group: &str,
+    ours: &[Piece],
+) -> Result<Option<Removed>, StepError> {
+    let naming = Lookup::Naming(group.to_owned());
+    let found = cloud(cx)?.network.find(PieceKind::SecurityGroup, &naming);
+    let found = found
+        .await
+        .map_err(|error| error.during("look for groups whose rules name", group))?;
+    let others: Vec<&Piece> = found
+        .iter()
+        .filter(|other| other.id != group && !ours.iter().any(|own| own.id == other.id))
+        .collect();
+    if others.is_empty() {
+        return Ok(None);
+    }
+    let words: Vec<String> = others
+        .iter()
+        .map(|other| match &other.detail {
+            Detail::SecurityGroup { name, .. } => format!("{} ({name})", other.id),
+            _ => other.id.clone(),
+        })
+        .collect();
+    let ids: Vec<&str> = others.iter().map(|other| other.id.as_str()).collect();
+    Ok(Some(Removed::HeldByOthers {
+        chain: vec![format!("a rule of security group {}", words.join(", "))],
+        safe_next: Some(format!(
+            "take the rules that name it away, then run pipectl down again; aws ec2 describe-security-group-rules --filters Name=group-id,Values={} shows them",
+            ids.join(",")
+        )),
+    }))
 }

@@ -348,6 +348,8 @@ pub enum Lookup {
     Tagged(Tags),
     /// Those in this VPC (an internet gateway: attached to it; an address: in no VPC, so none).
     InVpc(String),
+    /// Security groups with a rule that names this one, whatever VPC they are in; of other kinds none.
+    Naming(String),
 }
 
 /// How pieces hang together. Each says how it is to be; where it is so already, nothing happens and nothing is an

@@ -110,6 +110,29 @@ pub(super) async fn find(
             };
             ask(aws, kind, Ask::with(name, vpc), false).await
         }
+        Lookup::Naming(group) => {
+            if kind != PieceKind::SecurityGroup {
+                return Ok(Vec::new());
+            }
+            // Filters of one call have to fit all of them at once.
+            let (incoming, outgoing) = try_join(
+                ask(aws, kind, Ask::with("ip-permission.group-id", group), false),
+                ask(
+                    aws,
+                    kind,
+                    Ask::with("egress.ip-permission.group-id", group),
+                    false,
+                ),
+            )
+            .await?;
+            let mut naming = incoming;
+            for other in outgoing {
+                if !naming.iter().any(|known| known.id == other.id) {
+                    naming.push(other);
+                }
+            }
+            Ok(naming)
+        }
     }
 }
 
