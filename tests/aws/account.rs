@@ -195,6 +195,7 @@ impl ClusterHost for Host {
 #[derive(Clone)]
 pub struct Hand {
     pub ec2: aws_sdk_ec2::Client,
+    pub iam: aws_sdk_iam::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
     secrets: aws_sdk_secretsmanager::Client,
 }
@@ -230,6 +231,7 @@ impl Account {
         }
         Hand {
             ec2: client!(aws_sdk_ec2),
+            iam: client!(aws_sdk_iam),
             elb: client!(aws_sdk_elasticloadbalancingv2),
             secrets: client!(aws_sdk_secretsmanager),
         }
@@ -392,6 +394,25 @@ impl Hand {
             .network_interface()
             .and_then(|made| made.network_interface_id());
         id.unwrap().to_owned()
+    }
+
+    /// A snapshot of some volume, with the tags that the CSI driver gives it (`extraVolumeTags`).
+    pub async fn snapshot(&self, environment: &Environment) -> String {
+        let volumes = self.ec2.describe_volumes().send().await.unwrap();
+        let volume = volumes.volumes().iter().find_map(|one| one.volume_id());
+        let kind = aws_sdk_ec2::types::ResourceType::Snapshot;
+        let tags = pipectl_stages::cloud::tags::owned_by(environment);
+        let tags = tags.into_iter().map(|(key, value)| {
+            let tag = aws_sdk_ec2::types::Tag::builder();
+            tag.key(key).value(value).build()
+        });
+        let tags = aws_sdk_ec2::types::TagSpecification::builder()
+            .resource_type(kind)
+            .set_tags(Some(tags.collect()))
+            .build();
+        let made = self.ec2.create_snapshot().volume_id(volume.unwrap());
+        let made = made.tag_specifications(tags).send().await.unwrap();
+        made.snapshot_id().unwrap().to_owned()
     }
 
     /// An instance for the cluster that no node group holds, as an autoscaler of the cluster's own starts them.

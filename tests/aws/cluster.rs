@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use pipectl_sandbox::aws::{Aws, ClaimVolume, ClusterView};
 use pipectl_stages::{
-    PortError, PortErrorKind,
+    Environment, PortError, PortErrorKind,
     ports::{
         entrance::{Door, EntranceApi},
         objects::{
@@ -229,6 +229,32 @@ impl FakeCluster {
                 cluster.next_look().await;
             }
         });
+    }
+
+    /// A schedule of the cluster's own that has a snapshot of a volume: while there are nodes it makes another one should that go.
+    pub async fn back_up(self: &Arc<Self>, hand: &Hand, environment: &Environment) -> String {
+        let mut id = hand.snapshot(environment).await;
+        let (first, cluster) = (id.clone(), self.clone());
+        let (hand, environment) = (hand.clone(), environment.clone());
+        tokio::spawn(async move {
+            loop {
+                cluster.next_look().await;
+                cluster.next_look().await;
+                while cluster.has("snapshots", &id) {
+                    cluster.next_look().await;
+                }
+                tokio::time::sleep(POD_STARTS_IN).await;
+                let runs = cluster.view().is_ok_and(|view| {
+                    let mut nodes = view.nodes.iter();
+                    nodes.any(|node| node.ready && !node.leaving)
+                });
+                if !runs {
+                    return;
+                }
+                id = hand.snapshot(&environment).await;
+            }
+        });
+        first
     }
 
     /// The network plugin has an interface ready for the next pod, and needs it as long as there are nodes.

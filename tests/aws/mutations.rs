@@ -49,6 +49,7 @@ const UNNOTICED: &[(&str, &str)] = &[
         "cluster/log-group",
         "CloudWatch deletes in the call; that the group stays away is looked at for EKS's own late writes, which need a living cluster here",
     ),
+    ("nodes/snapshots", "EC2 deletes in the call"),
     ("cluster/oidc-provider", "IAM deletes in the call"),
     (
         "cluster/roles",
@@ -67,6 +68,7 @@ fn asks_with(step: &str) -> &'static [&'static str] {
         "nodes/groups" => &["DeleteNodegroup"],
         "nodes/instances" => &["TerminateInstances"],
         "nodes/volumes" => &["DeleteVolume"],
+        "nodes/snapshots" => &["DeleteSnapshot"],
         "cluster/control-plane" => &["DeleteCluster"],
         "network/nat-gateways" => &["DeleteNatGateway"],
         "network/endpoints" => &["DeleteVpcEndpoints"],
@@ -260,6 +262,7 @@ async fn noticed(mutation: &Mutation, faults: Vec<AwsFaultRule>) -> Vec<String> 
     house.cluster.expose(&hand, "web", works_for).await;
     house.cluster.plug(&hand).await;
     house.cluster.claim("data");
+    house.cluster.back_up(&hand, &house.environment).await;
     hand.stray(&name).await;
 
     account.aws.reset_counters();

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use pipectl::engine::{Graph, Stop, Verb};
 use pipectl_stages::ports::{
     cloud::Tags,
     identity::RoleSpec,
-    network::{NewPiece, PieceSpec},
+    network::{Arrangement, Direction, NewPiece, PieceKind, PieceSpec, Rule, RulePeer},
 };
 use serde_json::{Value, json};
 
@@ -187,4 +188,125 @@ async fn the_logs_of_a_cluster_that_was_never_ours_stay() {
     assert_eq!(refused.error_of("account/preflight").code, "ACC005");
     house.down().await.well();
     assert_eq!(whole(&account.graph()), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_somebody_elses_that_names_our_group_is_told_at_once() {
+    let account = Arc::new(Account::new().await);
+    let mut house = House::new(account.clone(), "named").await;
+    house.up(&pipeline(&[])).await.well();
+    let graph = account.graph();
+    let groups = all(&graph, "ec2", "groups");
+    let of = |name: &str| {
+        let found = groups.iter().find(|(_, group)| group["name"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {groups:#?}")).0
+    };
+    let (ours, default) = (of("pipectl-named-control-plane"), of("default"));
+    let cloud = account.ports(&house.cluster).await.cloud.unwrap();
+    let vpc = all(&graph, "ec2", "vpcs")[0].0.to_owned();
+    let theirs = NewPiece {
+        spec: PieceSpec::SecurityGroup {
+            vpc,
+            name: "web".to_owned(),
+            description: "somebody else".to_owned(),
+        },
+        tags: Tags::new(),
+        token: "web".to_owned(),
+    };
+    let web = cloud.network.create(&theirs).await.unwrap().id;
+    // One lets in what has our group, the VPC's default one lets out to it.
+    let naming = |direction: Direction| Rule {
+        direction,
+        protocol: "tcp".to_owned(),
+        ports: Some((9092, 9092)),
+        peer: RulePeer::Group(ours.to_owned()),
+    };
+    let rules = [(web.as_str(), Direction::In), (default, Direction::Out)]
+        .map(|(group, direction)| (group.to_owned(), vec![naming(direction)]));
+    for (group, rules) in rules.clone() {
+        let allowed = Arrangement::Allowed { group, rules };
+        cloud.network.arrange(&allowed).await.unwrap();
+    }
+
+    let seen = house.down().await;
+    let error = seen.error_of("network/security-groups");
+    assert_eq!(error.code, "DWN004", "{error}");
+    for group in [web.as_str(), default] {
+        assert!(error.cause.contains(group), "{error}");
+    }
+    assert!(error.hint.unwrap().contains(&web));
+
+    for (group, rules) in rules {
+        let revoked = Arrangement::Revoked { group, rules };
+        cloud.network.arrange(&revoked).await.unwrap();
+    }
+    let delete = cloud.network.delete(PieceKind::SecurityGroup, &web);
+    delete.await.unwrap();
+    house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_peoples_keys_are_not_walked_through_for_an_environment_without_one() {
+    let account = Arc::new(Account::new().await);
+    neighbour(&account).await;
+    let mut house = House::new(account.clone(), "keyless").await;
+    let plain = pipeline(&[("spec.cluster.encryptSecrets", "false")]);
+    let walked = || {
+        let counters = account.aws.counters();
+        let walks = counters.into_iter().filter(|one| one.action == "ListKeys");
+        walks.map(|one| one.calls).sum::<u64>()
+    };
+    house.up(&plain).await.well();
+    assert_eq!(walked(), 0);
+    // The look before it has no record here.
+    let graph = Graph::down(house.removals(false).await).unwrap();
+    account.aws.reset_counters();
+    house.run(graph, Verb::Down, Stop::never()).await.well();
+    assert_eq!(walked(), 0);
+
+    // A key that was made and has no alias is found by its tags, and only by a walk while the tagging service lags: where
+    // the record tells of a key, or of nothing.
+    let encrypted = pipeline(&[]);
+    let mut house = House::new(account.clone(), "keyed").await;
+    house.up(&encrypted).await.well();
+    let cloud = account.ports(&house.cluster).await.cloud.unwrap();
+    cloud.keys.unalias("alias/pipectl/keyed").await.unwrap();
+    house.forget();
+    account.aws.reset_counters();
+    house.down().await.well();
+    assert!(walked() > 0);
+    let graph = account.graph();
+    let keys = all(&graph, "kms", "keys");
+    let dying = keys.iter().filter(|(_, key)| !key["deletion"].is_null());
+    assert_eq!(dying.count(), 1, "{keys:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_the_cluster_made_goes_with_its_role_and_somebody_elses_only_loses_it() {
+    let account = Arc::new(Account::new().await);
+    let mut house = House::new(account.clone(), "profiled").await;
+    house.up(&pipeline(&[])).await.well();
+    let graph = account.graph();
+    let roles = all(&graph, "iam", "roles");
+    let role = roles.iter().find(|(name, _)| name.contains("node"));
+    let role = role.unwrap_or_else(|| panic!("{roles:#?}")).0;
+    let iam = account.hand().iam;
+    for (name, cluster) in [("of-a-pool", "pipectl-profiled"), ("theirs", "another")] {
+        let tag = aws_sdk_iam::types::Tag::builder()
+            .key(format!("kubernetes.io/cluster/{cluster}"))
+            .value("owned")
+            .build();
+        let made = iam.create_instance_profile().instance_profile_name(name);
+        made.tags(tag.unwrap()).send().await.unwrap();
+        let added = iam.add_role_to_instance_profile();
+        let added = added.instance_profile_name(name).role_name(role);
+        added.send().await.unwrap();
+    }
+    house.down().await.well();
+    let left = iam.list_instance_profiles().send().await.unwrap();
+    let left = left.instance_profiles();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0].instance_profile_name(), "theirs");
+    assert!(left[0].roles().is_empty());
 }

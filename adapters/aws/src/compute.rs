@@ -1,4 +1,4 @@
-//! Instances, network interfaces, volumes.
+//! Instances, network interfaces, volumes, snapshots.
 
 use async_trait::async_trait;
 use aws_sdk_ec2::{error::ProvideErrorMetadata, types};
@@ -6,7 +6,9 @@ use pipectl_stages::{
     error::{PortError, PortErrorKind},
     ports::{
         cloud::Deletion,
-        compute::{Attachment, ComputeApi, Instance, InstanceState, Interface, Selector, Volume},
+        compute::{
+            Attachment, ComputeApi, Instance, InstanceState, Interface, Selector, Snapshot, Volume,
+        },
     },
 };
 
@@ -47,6 +49,16 @@ impl ComputeApi for Aws {
         Ok(found.iter().filter_map(volume).collect())
     }
 
+    async fn snapshots(&self, which: &Selector) -> Result<Vec<Snapshot>, PortError> {
+        if matches!(which, Selector::Vpc(_)) {
+            return Ok(Vec::new());
+        }
+        // Without an owner EC2 also goes through those that others share with everybody.
+        let request = self.ec2().describe_snapshots().owner_ids("self");
+        let found = described!(request, ask(which), set_snapshot_ids, set_filters, PAGE);
+        Ok(found.iter().filter_map(snapshot).collect())
+    }
+
     async fn terminate(&self, instances: &[String]) -> Result<(), PortError> {
         if instances.is_empty() {
             return Ok(());
@@ -84,6 +96,11 @@ impl ComputeApi for Aws {
 
     async fn delete_volume(&self, id: &str) -> Result<Deletion, PortError> {
         let request = self.ec2().delete_volume().volume_id(id);
+        deletion(request.send().await.map_err(translate))
+    }
+
+    async fn delete_snapshot(&self, id: &str) -> Result<Deletion, PortError> {
+        let request = self.ec2().delete_snapshot().snapshot_id(id);
         deletion(request.send().await.map_err(translate))
     }
 }
@@ -177,5 +194,14 @@ fn volume(volume: &types::Volume) -> Option<Volume> {
             .filter_map(|attachment| attachment.instance_id().map(str::to_owned))
             .collect(),
         tags: tags(volume.tags()),
+    })
+}
+
+fn snapshot(snapshot: &types::Snapshot) -> Option<Snapshot> {
+    Some(Snapshot {
+        id: snapshot.snapshot_id()?.to_owned(),
+        volume: text(snapshot.volume_id()),
+        gibibytes: u32::try_from(snapshot.volume_size().unwrap_or(0)).unwrap_or(0),
+        tags: tags(snapshot.tags()),
     })
 }

@@ -13,7 +13,7 @@ use pipectl_stages::{
     error::{PortError, PortErrorKind as Kind},
     ports::{
         cloud::{Deletion, Tags},
-        identity::{IdentityApi, OidcProvider, Role, RoleSpec},
+        identity::{IdentityApi, InstanceProfile, OidcProvider, Role, RoleSpec},
     },
 };
 use serde_json::Value;
@@ -184,6 +184,34 @@ impl IdentityApi for Aws {
         }
     }
 
+    /// A list of profiles carries no tags.
+    async fn profiles_of(&self, role: &str) -> Result<Vec<InstanceProfile>, PortError> {
+        let listed = all!(self.iam().list_instance_profiles_for_role().role_name(role));
+        let mut profiles = Vec::new();
+        for profile in absent(listed)?.unwrap_or_default() {
+            let name = profile.instance_profile_name();
+            let asked = self.iam().get_instance_profile();
+            let asked = asked.instance_profile_name(name).send().await;
+            let found = absent(asked.map_err(translate))?;
+            let found = found.and_then(|answer| answer.instance_profile);
+            profiles.extend(found.map(|found| {
+                let tags = found.tags().iter();
+                InstanceProfile {
+                    name: name.to_owned(),
+                    tags: convert::tags(tags.map(|tag| (Some(tag.key()), Some(tag.value())))),
+                }
+            }));
+        }
+        Ok(profiles)
+    }
+
+    async fn delete_profile(&self, name: &str, role: &str) -> Result<Deletion, PortError> {
+        self.take_out(name, role).await?;
+        let request = self.iam().delete_instance_profile();
+        let request = request.instance_profile_name(name);
+        deletion(request.send().await.map_err(translate))
+    }
+
     async fn oidc_providers(&self) -> Result<Vec<OidcProvider>, PortError> {
         let arns = self.oidc_arns().await?;
         let providers = try_join_all(arns.iter().map(|arn| self.oidc(arn))).await?;
@@ -302,6 +330,18 @@ impl Aws {
         Ok(policies.into_iter().flatten().collect())
     }
 
+    async fn take_out(&self, profile: &str, role: &str) -> Result<(), PortError> {
+        let taken_out = self
+            .iam()
+            .remove_role_from_instance_profile()
+            .instance_profile_name(profile)
+            .role_name(role)
+            .send()
+            .await
+            .map_err(translate);
+        absent(taken_out).map(|_| ())
+    }
+
     async fn strip_and_delete(&self, role: &str) -> Result<Deletion, PortError> {
         let Some(attached) = absent(self.attached(role).await)? else {
             return Ok(Deletion::Absent);
@@ -314,15 +354,7 @@ impl Aws {
         }
         let profiles = all!(self.iam().list_instance_profiles_for_role().role_name(role));
         for profile in absent(profiles)?.unwrap_or_default() {
-            let taken_out = self
-                .iam()
-                .remove_role_from_instance_profile()
-                .instance_profile_name(profile.instance_profile_name())
-                .role_name(role)
-                .send()
-                .await
-                .map_err(translate);
-            absent(taken_out)?;
+            self.take_out(profile.instance_profile_name(), role).await?;
         }
         let answer = self
             .iam()

@@ -15,8 +15,8 @@ use pipectl_stages::{
         balancers::{Balancer, BalancerApi},
         cloud::{Cloud, Deletion, Tags, UpdateProgress},
         clusters::{Cluster, ClusterApi, ClusterChange, ClusterSpec, OfferedVersion},
-        compute::{ComputeApi, Instance, Interface, Selector, Volume},
-        identity::{IdentityApi, OidcProvider, Role, RoleSpec},
+        compute::{ComputeApi, Instance, Interface, Selector, Snapshot, Volume},
+        identity::{IdentityApi, InstanceProfile, OidcProvider, Role, RoleSpec},
         keys::{Key, KeyApi},
         logs::{LogApi, LogGroup},
         network::{Arrangement, Lookup, NetworkApi, NewPiece, Piece, PieceKind},
@@ -110,11 +110,13 @@ port! { ComputeApi {
         fn instances(which: &Selector) -> Vec<Instance>;
         fn interfaces(which: &Selector) -> Vec<Interface>;
         fn volumes(which: &Selector) -> Vec<Volume>;
+        fn snapshots(which: &Selector) -> Vec<Snapshot>;
     }
     changes {
         fn terminate(instances: &[String]) -> ();
         fn delete_interface(id: &str) -> Deletion;
         fn delete_volume(id: &str) -> Deletion;
+        fn delete_snapshot(id: &str) -> Deletion;
     }
 } }
 
@@ -186,6 +188,7 @@ port! { IdentityApi {
     looks {
         fn role(name: &str) -> Option<Role>;
         fn roles_under(path: &str) -> Vec<String>;
+        fn profiles_of(role: &str) -> Vec<InstanceProfile>;
         fn oidc_providers() -> Vec<OidcProvider>;
         fn oidc_provider(issuer: &str) -> Option<OidcProvider>;
     }
@@ -197,6 +200,7 @@ port! { IdentityApi {
         fn set_inline(role: &str, name: &str, policy: Option<&Value>) -> ();
         fn retag_role(role: &str, set: &Tags, remove: &[String]) -> ();
         fn delete_role(role: &str) -> Deletion;
+        fn delete_profile(name: &str, role: &str) -> Deletion;
         fn create_oidc_provider(issuer: &str, clients: &BTreeSet<String>, tags: &Tags) -> OidcProvider;
         fn retag_oidc_provider(arn: &str, set: &Tags, remove: &[String]) -> ();
         fn delete_oidc_provider(arn: &str) -> Deletion;

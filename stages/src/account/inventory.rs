@@ -14,7 +14,7 @@ use crate::{
         scope::{self, Vpcs, cluster_name, own_cluster, own_pieces},
         tags,
     },
-    cluster::{log_group::left_behind, removal::own_roles},
+    cluster::{log_group::left_behind, own_keys::OwnKeys, removal::own_roles},
     context::{Environment, Intents, Ports, Progress, ProgressSink, StepContext},
     error::{PortError, StepError},
     inventory::{Inventory, Item, ItemStanding},
@@ -28,17 +28,48 @@ use crate::{
     step::StepId,
 };
 
-/// The services whose resources the sections below look at one by one, as ARNs name them. The tagging service lags
-/// behind and shows what is gone for a while, so it is asked only for what nobody else looks at.
-const LOOKED_AT: &[&str] = &[
-    "ec2",
-    "eks",
-    "iam",
-    "kms",
-    "logs",
-    "ssm",
-    "elasticloadbalancing",
+/// The types whose resources the sections below look at one by one, or that go with what these look at, as ARNs name them:
+/// service and type. The tagging service lags behind and shows what is gone for a while, so it is asked only for what nobody
+/// else looks at. Of log groups and parameters only those of our names are looked at; see [`looked_at`].
+const LOOKED_AT: &[(&str, &[&str])] = &[
+    (
+        "ec2",
+        &[
+            "vpc",
+            "internet-gateway",
+            "subnet",
+            "elastic-ip",
+            "natgateway",
+            "route-table",
+            "vpc-endpoint",
+            "security-group",
+            "security-group-rule",
+            "instance",
+            "network-interface",
+            "volume",
+            "snapshot",
+        ],
+    ),
+    (
+        "eks",
+        &[
+            "cluster",
+            "nodegroup",
+            "addon",
+            "access-entry",
+            "podidentityassociation",
+        ],
+    ),
+    ("iam", &["role", "oidc-provider"]),
+    ("kms", &["key"]),
+    (
+        "elasticloadbalancing",
+        &["loadbalancer", "targetgroup", "listener", "listener-rule"],
+    ),
 ];
+
+/// Where environments have their records.
+const ANCHORS: &str = "parameter/pipectl/environments/";
 
 /// The look at what lives in the environment's VPC, whoever made it.
 const IN_THE_VPC: &str = "EC2 in the VPC";
@@ -61,7 +92,7 @@ pub async fn look_around(
         sink: onlooker,
         cancel: CancellationToken::new(),
     };
-    take(&cx, keep_data).await
+    take(&cx, keep_data, &OwnKeys::default()).await
 }
 
 /// Somebody who only looks.
@@ -85,7 +116,7 @@ impl ProgressSink for Onlooker {
 
 /// Takes the inventory. Reads only, and never fails: what cannot be looked at is said as such. The anchor is not part of
 /// it: it is what the inventory is taken for.
-pub(super) async fn take(cx: &StepContext, keep_data: bool) -> Inventory {
+pub(super) async fn take(cx: &StepContext, keep_data: bool, own: &OwnKeys) -> Inventory {
     let mut inventory = Inventory::default();
     let vpcs = match scope::vpcs(cx).await {
         Ok(vpcs) => vpcs,
@@ -102,7 +133,7 @@ pub(super) async fn take(cx: &StepContext, keep_data: bool) -> Inventory {
         balancers(cx, &vpcs),
         clusters(cx),
         identities(cx),
-        keys_and_logs(cx),
+        keys_and_logs(cx, own),
         others(cx),
     );
     let sections: [(&str, Result<Vec<Seen>, StepError>); 8] = [
@@ -244,25 +275,30 @@ async fn dwellers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError>
 
 async fn volumes(cx: &StepContext, keep_data: bool) -> Result<Vec<Seen>, StepError> {
     let ours = Selector::Tagged(tags::owned_by(&cx.environment));
-    let volumes = cloud(cx)?.compute.volumes(&ours).await;
-    let volumes = volumes.map_err(reading("volumes"))?;
-    Ok(volumes
-        .iter()
-        .map(|volume| {
-            let standing = if keep_data {
-                ItemStanding::Kept {
-                    why: "--keep-data".to_owned(),
-                }
-            } else {
-                let attached = volume.attached_to.iter();
-                ItemStanding::There {
-                    held_by: attached.map(|id| format!("instance {id}")).collect(),
-                    safe_next: None,
-                }
-            };
-            standing_as("volume", &volume.id, standing)
-        })
-        .collect())
+    let compute = &cloud(cx)?.compute;
+    let (volumes, snapshots) = futures::join!(compute.volumes(&ours), compute.snapshots(&ours));
+    let standing = |held_by: Vec<String>| {
+        if keep_data {
+            ItemStanding::Kept {
+                why: "--keep-data".to_owned(),
+            }
+        } else {
+            ItemStanding::There {
+                held_by,
+                safe_next: None,
+            }
+        }
+    };
+    let mut all = Vec::new();
+    for volume in volumes.map_err(reading("volumes"))? {
+        let attached = volume.attached_to.iter();
+        let held_by = attached.map(|id| format!("instance {id}")).collect();
+        all.push(standing_as("volume", &volume.id, standing(held_by)));
+    }
+    for snapshot in snapshots.map_err(reading("snapshots"))? {
+        all.push(standing_as("snapshot", &snapshot.id, standing(Vec::new())));
+    }
+    Ok(all)
 }
 
 async fn balancers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError> {
@@ -315,16 +351,10 @@ async fn identities(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
     Ok(all)
 }
 
-async fn keys_and_logs(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
-    let cloud = cloud(cx)?;
-    let ours = tags::owned_by(&cx.environment);
+async fn keys_and_logs(cx: &StepContext, own: &OwnKeys) -> Result<Vec<Seen>, StepError> {
+    let found = own.look(cx).await?;
     let mut all = Vec::new();
-    for key in cloud
-        .keys
-        .tagged(&ours)
-        .await
-        .map_err(reading("KMS keys"))?
-    {
+    for key in found.keys.values() {
         let standing = match key.state {
             KeyState::PendingDeletion(on) => ItemStanding::Scheduled {
                 on: on.map_or_else(
@@ -339,12 +369,8 @@ async fn keys_and_logs(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
         };
         all.push(standing_as("KMS key", &key.id, standing));
     }
-    let alias = names::key_alias(&cx.environment);
-    let aliased = cloud.keys.behind(&alias).await;
-    if aliased
-        .map_err(reading("key aliases"))?
-        .is_some_and(|key| tags::owner(&key.tags, &cx.environment) == Owner::Ours)
-    {
+    if found.aliased {
+        let alias = names::key_alias(&cx.environment);
         all.push(seen("key alias", &alias, Vec::new()));
     }
     if let Some(group) = left_behind(cx).await? {
@@ -353,19 +379,69 @@ async fn keys_and_logs(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
     Ok(all)
 }
 
-/// What carries the environment's tag and belongs to a service that no section above looks at.
+/// What carries the environment's tag and is of a type that no section above looks at.
 async fn others(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
     let tagged = cloud(cx)?
         .tagged
         .all(&tags::owned_by(&cx.environment))
         .await;
+    let logs = names::log_group(&cluster_name(cx).await?);
     Ok(tagged
         .map_err(reading("tagged resources"))?
         .iter()
-        .filter(|resource| {
-            let service = resource.arn.split(':').nth(2).unwrap_or_default();
-            !LOOKED_AT.contains(&service)
-        })
+        .filter(|resource| !looked_at(&resource.arn, &logs))
         .map(|resource| seen("resource", &resource.arn, Vec::new()))
         .collect())
+}
+
+/// Whether one of the sections looks at what this ARN names; `logs` is the control plane's log group.
+fn looked_at(arn: &str, logs: &str) -> bool {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let service = parts.next().unwrap_or_default();
+    let resource = parts.nth(2).unwrap_or_default();
+    let kind = resource.split(['/', ':']).next().unwrap_or_default();
+    match service {
+        "logs" => resource.strip_prefix("log-group:").is_some_and(|name| {
+            // Some calls answer it with the streams in it.
+            name.strip_suffix(":*").unwrap_or(name) == logs
+        }),
+        "ssm" => resource.starts_with(ANCHORS),
+        _ => LOOKED_AT
+            .iter()
+            .any(|(known, kinds)| *known == service && kinds.contains(&kind)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_section_looks_at_is_left_to_the_tags() {
+        let of = |rest: &str| format!("arn:aws:{rest}");
+        let logs = "/aws/eks/c/cluster";
+        for looked in [
+            "ec2:r:1:vpc/vpc-1",
+            "ec2:r:1:snapshot/snap-1",
+            "eks:r:1:nodegroup/c/default/aa",
+            "kms:r:1:key/k",
+            "elasticloadbalancing:r:1:listener/net/a/b/c",
+            "logs:r:1:log-group:/aws/eks/c/cluster",
+            "logs:r:1:log-group:/aws/eks/c/cluster:*",
+            "ssm:r:1:parameter/pipectl/environments/demo",
+        ] {
+            assert!(looked_at(&of(looked), logs), "{looked}");
+        }
+        for left in [
+            "ec2:r:1:launch-template/lt-1",
+            "ec2:r:1:image/ami-1",
+            "eks:r:1:fargateprofile/c/p/aa",
+            "iam::1:instance-profile/p",
+            "logs:r:1:log-group:/aws/vpc/flow",
+            "ssm:r:1:parameter/somebody/else",
+            "sqs:r:1:queue",
+        ] {
+            assert!(!looked_at(&of(left), logs), "{left}");
+        }
+    }
 }

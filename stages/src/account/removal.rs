@@ -11,6 +11,7 @@ use super::{STAGE, inventory};
 use crate::{
     blocks::Row,
     cloud::{CloudRemoval, Pace, Remnant, Unwanted, cloud},
+    cluster::own_keys::OwnKeys,
     context::StepContext,
     error::{PortError, StepError},
     findings::{Fate, Finding, Leftover},
@@ -51,6 +52,7 @@ pub fn removals(
             poll: pace.poll(5),
             before,
             keep_data,
+            keys: OwnKeys::default(),
             looks: Mutex::new(0),
         }),
         CloudRemoval::removal(anchor_row, pace.poll(2), AnchorRecord),
@@ -62,6 +64,7 @@ struct Proof {
     poll: Duration,
     before: Inventory,
     keep_data: bool,
+    keys: OwnKeys,
     looks: Mutex<u32>,
 }
 
@@ -114,7 +117,7 @@ impl Removal for Proof {
     }
 
     async fn progress(&self, cx: &StepContext) -> Result<RemovalProgress, StepError> {
-        let now = inventory::take(cx, self.keep_data).await;
+        let now = inventory::take(cx, self.keep_data, &self.keys).await;
         let report = absence(&self.before, &now);
         let open: Vec<&Leftover> = report
             .remaining

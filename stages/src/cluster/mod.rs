@@ -10,6 +10,7 @@ pub mod entrance;
 mod key;
 pub(crate) mod log_group;
 mod oidc;
+pub(crate) mod own_keys;
 pub mod removal;
 pub mod steps;
 

@@ -12,12 +12,12 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{STAGE, balancers, key::WAITING_DAYS, log_group::left_behind};
+use super::{STAGE, balancers, key::WAITING_DAYS, log_group::left_behind, own_keys::OwnKeys};
 use crate::{
     blocks::Row,
     cloud::{
         CloudRemoval, Pace, Remnant, Removed, Unwanted, cloud, names,
-        scope::{cluster_name, own_cluster},
+        scope::{belongs, cluster_name, own_cluster},
         tags,
     },
     context::StepContext,
@@ -91,7 +91,7 @@ pub fn after_nodes(pace: Pace) -> Vec<Arc<dyn Removal>> {
         CloudRemoval::removal(
             row(pace, "key", "key of Kubernetes Secrets", 1, gone()),
             quick,
-            Keys,
+            Keys::default(),
         ),
     ]
 }
@@ -254,7 +254,22 @@ impl Unwanted for Roles {
         cx: &StepContext,
         remnant: &Remnant,
     ) -> Result<Result<Deletion, PortError>, StepError> {
-        Ok(cloud(cx)?.identity.delete_role(&remnant.id).await)
+        let identity = &cloud(cx)?.identity;
+        let cluster = cluster_name(cx).await?;
+        let profiles = match identity.profiles_of(&remnant.id).await {
+            Ok(profiles) => profiles,
+            Err(error) => return Ok(Err(error)),
+        };
+        // What somebody in the cluster made for its nodes (Karpenter does) would be left behind, empty; other people's only
+        // lose the role.
+        for profile in profiles {
+            if belongs(&profile.tags, cx, &cluster)
+                && let Err(error) = identity.delete_profile(&profile.name, &remnant.id).await
+            {
+                return Ok(Err(error));
+            }
+        }
+        Ok(identity.delete_role(&remnant.id).await)
     }
 
     fn gone(&self) -> String {
@@ -263,28 +278,24 @@ impl Unwanted for Roles {
 }
 
 /// The environment's keys that are not waiting for their deletion yet. The alias goes at once.
-struct Keys;
+#[derive(Default)]
+struct Keys {
+    own: OwnKeys,
+}
 
 #[async_trait]
 impl Unwanted for Keys {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
-        let keys = &cloud(cx)?.keys;
-        let failed = |error: PortError| error.during("look for", "KMS keys");
-        let ours = tags::owned_by(&cx.environment);
-        let mut found = keys.tagged(&ours).await.map_err(failed)?;
-        let alias = names::key_alias(&cx.environment);
-        let aliased = keys.behind(&alias).await.map_err(failed)?;
-        let aliased = aliased.filter(|key| tags::owner(&key.tags, &cx.environment) == Owner::Ours);
+        let found = self.own.look(cx).await?;
         let mut remaining = Vec::new();
-        if let Some(key) = aliased {
+        if found.aliased {
+            let alias = names::key_alias(&cx.environment);
             remaining.push(Remnant::there(&alias, format!("key alias {alias}")));
-            if !found.iter().any(|other| other.id == key.id) {
-                found.push(key);
-            }
         }
         remaining.extend(
             found
-                .iter()
+                .keys
+                .values()
                 .filter(|key| !matches!(key.state, KeyState::PendingDeletion(_)))
                 .map(|key| Remnant::there(&key.id, format!("KMS key {}", key.id))),
         );

@@ -1,5 +1,5 @@
 //! Taking the nodes down: the groups with their instances, instances that something else started for the cluster, and the
-//! volumes that claims left.
+//! volumes that claims left, with their snapshots.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{POLL, STAGE};
 use crate::{
     blocks::Row,
     cloud::{
-        CloudRemoval, Pace, Remnant, Unwanted, cloud,
+        CloudRemoval, Pace, Remnant, Removed, Unwanted, cloud,
         scope::{belongs, cluster_name, own_cluster, vpcs},
         tags,
     },
@@ -18,7 +18,7 @@ use crate::{
     error::{PortError, PortErrorKind, StepError},
     ports::{
         cloud::Deletion,
-        compute::{Instance, InstanceState, Selector},
+        compute::{Instance, InstanceState, Selector, Snapshot},
         node_groups::NodeGroupState,
     },
     removal::Removal,
@@ -47,7 +47,13 @@ pub fn volumes() -> StepId {
     StepId::new(STAGE, "volumes")
 }
 
-/// The removals of the stage. With `keep_data` the volumes stay.
+/// The removal of snapshots.
+#[must_use]
+pub fn snapshots() -> StepId {
+    StepId::new(STAGE, "snapshots")
+}
+
+/// The removals of the stage. With `keep_data` volumes and snapshots stay.
 #[must_use]
 pub fn removals(pace: Pace, keep_data: bool) -> Vec<Arc<dyn Removal>> {
     let row = |step: StepId, title: &str, expected: u64, needs: Vec<Need>| {
@@ -89,6 +95,17 @@ pub fn removals(pace: Pace, keep_data: bool) -> Vec<Arc<dyn Removal>> {
             ),
             pace.poll(5),
             Volumes,
+        ));
+        table.push(CloudRemoval::removal(
+            row(
+                snapshots(),
+                "snapshots of volumes of claims",
+                2,
+                // The driver that makes them runs until then.
+                vec![Need::ready(instances())],
+            ),
+            pace.poll(5),
+            Snapshots,
         ));
     }
     table
@@ -242,5 +259,48 @@ impl Unwanted for Volumes {
 
     fn gone(&self) -> String {
         "no volumes left".to_owned()
+    }
+}
+
+/// Snapshots that the CSI driver made of such volumes: it gives them the same tags, and they outlive volume and cluster. They
+/// are data like the volumes, so they stay and go by the same rule.
+struct Snapshots;
+
+#[async_trait]
+impl Unwanted for Snapshots {
+    async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        let ours = Selector::Tagged(tags::owned_by(&cx.environment));
+        let snapshots = cloud(cx)?.compute.snapshots(&ours).await;
+        let snapshots = snapshots.map_err(|error| error.during("look for", "snapshots"))?;
+        Ok(snapshots
+            .iter()
+            .map(|snapshot| {
+                let Snapshot { id, volume, .. } = snapshot;
+                Remnant::there(id, format!("snapshot {id} of {volume}"))
+            })
+            .collect())
+    }
+
+    async fn remove(
+        &self,
+        cx: &StepContext,
+        remnant: &Remnant,
+    ) -> Result<Result<Deletion, PortError>, StepError> {
+        Ok(cloud(cx)?.compute.delete_snapshot(&remnant.id).await)
+    }
+
+    /// Only an image is made of a snapshot, and pipectl makes none.
+    async fn holders(&self, _: &StepContext, remnant: &Remnant) -> Result<Removed, StepError> {
+        Ok(Removed::HeldByOthers {
+            chain: vec!["an image (AMI) that is made of it".to_owned()],
+            safe_next: Some(format!(
+                "deregister the image, then run pipectl down again; aws ec2 describe-images --owners self --filters Name=block-device-mapping.snapshot-id,Values={} shows it",
+                remnant.id
+            )),
+        })
+    }
+
+    fn gone(&self) -> String {
+        "no snapshots left".to_owned()
     }
 }

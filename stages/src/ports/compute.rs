@@ -1,4 +1,4 @@
-//! What EC2 runs and keeps for a cluster: instances, network interfaces, volumes. pipectl makes none of them itself; it
+//! What EC2 runs and keeps for a cluster: instances, network interfaces, volumes and their snapshots. pipectl makes none of them itself; it
 //! looks at them to explain and removes what is left over.
 
 use async_trait::async_trait;
@@ -96,11 +96,24 @@ pub struct Volume {
     pub tags: Tags,
 }
 
+/// A snapshot of a volume; it outlives the volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Its id.
+    pub id: String,
+    /// The volume that it was made of.
+    pub volume: String,
+    /// The volume's size.
+    pub gibibytes: u32,
+    /// Its tags.
+    pub tags: Tags,
+}
+
 /// Which of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selector {
-    /// In this VPC (volumes are in none).
+    /// In this VPC (volumes and snapshots are in none).
     Vpc(String),
     /// Carrying all of these tags.
     Tagged(Tags),
@@ -118,6 +131,9 @@ pub trait ComputeApi: Send + Sync {
     /// Volumes.
     async fn volumes(&self, which: &Selector) -> Result<Vec<Volume>, PortError>;
 
+    /// Snapshots of the account's own.
+    async fn snapshots(&self, which: &Selector) -> Result<Vec<Snapshot>, PortError>;
+
     /// Ends instances; those that ended already are left alone.
     async fn terminate(&self, instances: &[String]) -> Result<(), PortError>;
 
@@ -126,4 +142,7 @@ pub trait ComputeApi: Send + Sync {
 
     /// Deletes a volume that nothing uses; otherwise `InUse`.
     async fn delete_volume(&self, id: &str) -> Result<Deletion, PortError>;
+
+    /// Deletes a snapshot; one that an image is made of is `InUse`.
+    async fn delete_snapshot(&self, id: &str) -> Result<Deletion, PortError>;
 }

@@ -46,6 +46,15 @@ pub struct Role {
     pub tags: Tags,
 }
 
+/// An instance profile: how a role gets onto instances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceProfile {
+    /// Its name.
+    pub name: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
 /// An OIDC provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OidcProvider {
@@ -94,6 +103,12 @@ pub trait IdentityApi: Send + Sync {
     /// Deletes a role with everything that hangs on it: policies detached, own policies deleted, taken out of instance
     /// profiles. May be repeated after being cut off in the middle.
     async fn delete_role(&self, role: &str) -> Result<Deletion, PortError>;
+
+    /// The instance profiles that a role is in.
+    async fn profiles_of(&self, role: &str) -> Result<Vec<InstanceProfile>, PortError>;
+
+    /// Takes a role out of an instance profile and deletes the profile.
+    async fn delete_profile(&self, name: &str, role: &str) -> Result<Deletion, PortError>;
 
     /// Every OIDC provider of the account, with its tags.
     async fn oidc_providers(&self) -> Result<Vec<OidcProvider>, PortError>;

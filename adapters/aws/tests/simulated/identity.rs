@@ -181,6 +181,35 @@ async fn a_role_goes_with_all_that_hangs_on_it() {
     );
 }
 
+#[tokio::test]
+async fn a_profile_is_known_by_its_tags_and_goes_with_the_role_in_it() {
+    let account = Account::new().await;
+    let identity: &dyn IdentityApi = &account.aws;
+    identity.create_role(&role("one-node")).await.unwrap();
+    let iam = aws_sdk_iam::Client::new(&crate::sdk::config(&account));
+    let tag = aws_sdk_iam::types::Tag::builder()
+        .key("kubernetes.io/cluster/one")
+        .value("owned")
+        .build();
+    let profile = iam.create_instance_profile().instance_profile_name("one-1");
+    profile.tags(tag.unwrap()).send().await.unwrap();
+    let added = iam
+        .add_role_to_instance_profile()
+        .instance_profile_name("one-1")
+        .role_name("one-node");
+    added.send().await.unwrap();
+    let found = identity.profiles_of("one-node").await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].name, "one-1");
+    assert_eq!(found[0].tags["kubernetes.io/cluster/one"], "owned");
+    for went in [Deletion::Accepted, Deletion::Absent] {
+        let gone = identity.delete_profile("one-1", "one-node").await;
+        assert_eq!(gone.unwrap(), went);
+    }
+    assert_eq!(identity.profiles_of("one-node").await.unwrap(), []);
+    assert_eq!(identity.profiles_of("nobody").await.unwrap(), []);
+}
+
 /// IAM may see for some seconds yet what was taken off a role; what really holds it is said in the end.
 #[tokio::test]
 async fn a_role_that_seems_to_be_held_is_tried_again() {

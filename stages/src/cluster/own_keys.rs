@@ -1,0 +1,104 @@
+//! The KMS keys of an environment, on the way down and in the inventory.
+//!
+//! A key is known by its alias, by its recorded id, or by its tags. KMS has no search by tags: only walking through all
+//! keys of the account, with a call for each, finds one that was made and lost before it got its alias, and one that waits
+//! for its deletion without a record. So that is done where such a key can be, and once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::sync::Mutex;
+
+use super::steps;
+use crate::{
+    cloud::{cloud, names, tags, text},
+    context::StepContext,
+    error::{PortError, StepError},
+    objects::ownership::Owner,
+    ports::keys::Key,
+    step::StepId,
+};
+
+/// Finds them, look after look.
+#[derive(Default)]
+pub(crate) struct OwnKeys {
+    /// What the walk found, once it was done.
+    walked: Mutex<Option<BTreeSet<String>>>,
+}
+
+/// What one look found.
+pub(crate) struct Found {
+    /// The environment's keys by id, those waiting for their deletion among them.
+    pub(crate) keys: BTreeMap<String, Key>,
+    /// Whether the environment's alias leads to one of them.
+    pub(crate) aliased: bool,
+}
+
+impl OwnKeys {
+    /// Looks for them.
+    pub(crate) async fn look(&self, cx: &StepContext) -> Result<Found, StepError> {
+        let cloud = cloud(cx)?;
+        let failed = |error: PortError| error.during("look for", "KMS keys");
+        let ours = |key: &Key| tags::owner(&key.tags, &cx.environment) == Owner::Ours;
+        let alias = names::key_alias(&cx.environment);
+        let behind = cloud.keys.behind(&alias).await.map_err(failed)?;
+        let behind = behind.filter(ours);
+        let aliased = behind.is_some();
+        let mut keys: BTreeMap<String, Key> = behind
+            .map(|key| (key.id.clone(), key))
+            .into_iter()
+            .collect();
+
+        let mut ids: BTreeSet<String> = text(cx, &steps::key(), "id").into_iter().collect();
+        let tagged = cloud.tagged.all(&tags::owned_by(&cx.environment)).await;
+        let walks = may_have_lost_one(cx) || tagged.is_err();
+        let tagged = tagged.unwrap_or_default();
+        ids.extend(tagged.iter().filter_map(|resource| key_of(&resource.arn)));
+        if walks {
+            let mut walked = self.walked.lock().await;
+            match walked.as_ref() {
+                Some(known) => ids.extend(known.iter().cloned()),
+                None => {
+                    let found = cloud.keys.tagged(&tags::owned_by(&cx.environment)).await;
+                    let found = found.map_err(failed)?;
+                    *walked = Some(found.iter().map(|key| key.id.clone()).collect());
+                    keys.extend(found.into_iter().map(|key| (key.id.clone(), key)));
+                }
+            }
+        }
+        ids.retain(|id| !keys.contains_key(id));
+        for id in ids {
+            let key = cloud.keys.find(&id).await.map_err(failed)?;
+            keys.extend(key.filter(ours).map(|key| (id, key)));
+        }
+        Ok(Found { keys, aliased })
+    }
+}
+
+/// Whether there may be a key that neither record nor alias tells of. A control plane is made after its key, so a record
+/// that has the one and not the other is of an environment that never had a key.
+fn may_have_lost_one(cx: &StepContext) -> bool {
+    let recorded = |step: StepId| cx.output_of(step.as_str()).is_some();
+    recorded(steps::key()) || !recorded(steps::control_plane())
+}
+
+/// The id of a key, from its ARN (`arn:aws:kms:REGION:ACCOUNT:key/ID`).
+fn key_of(arn: &str) -> Option<String> {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    (parts.next() == Some("kms")).then_some(())?;
+    let id = parts.nth(2)?.strip_prefix("key/")?;
+    Some(id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_known_by_their_arns() {
+        let id = "0d5e1f5c-1c5b-4a8e-9a67-0c1d2e3f4a5b";
+        let arn = format!("arn:aws:kms:us-west-2:111122223333:key/{id}");
+        assert_eq!(key_of(&arn), Some(id.to_owned()));
+        assert_eq!(key_of("arn:aws:ec2:us-west-2:111122223333:vpc/vpc-1"), None);
+        assert_eq!(key_of("arn:aws:kms:us-west-2:111122223333:alias/a"), None);
+    }
+}
