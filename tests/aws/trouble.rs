@@ -22,7 +22,7 @@ async fn street() -> (Arc<Account>, House) {
     (account, house)
 }
 
-fn error(service: &str, action: &str, code: &str) -> AwsFaultRule {
+pub fn error(service: &str, action: &str, code: &str) -> AwsFaultRule {
     AwsFaultRule {
         service: Some(service.to_owned()),
         action: Some(action.to_owned()),
@@ -108,6 +108,12 @@ async fn a_quota_that_is_reached_is_found_before_the_first_effect() {
     let error = seen.error_of("account/preflight");
     assert_eq!(error.code, "ACC008", "{error}");
     assert!(error.cause.contains("Elastic IP"), "{error}");
+    assert_eq!(account.changes(), []);
+    // Types of other families are held against their families' quota.
+    let graphics = "[{name: default, size: 3, instanceTypes: [g5.8xlarge]}]";
+    let seen = house.up(&pipeline(&[("spec.nodeGroups", graphics)])).await;
+    let error = seen.error_of("account/preflight");
+    assert!(error.cause.contains("L-DB2E81BA"), "{error}");
     assert_eq!(account.changes(), []);
 }
 
@@ -502,6 +508,12 @@ async fn a_vpc_that_was_brought_is_used_and_never_changed() {
     assert!(refused.cause.contains("us-west-2c"), "{refused}");
     assert_eq!(account.changes(), []);
     let moved = brings([&subnets[0], &others[0]]);
+    // What is left out of the file does not become the environment's own, and the control plane does not move out.
+    let own = pipeline(&[("spec.network.cidr", "10.7.0.0/16")]);
+    let refused = house.up(&own).await.error_of("account/preflight");
+    assert_eq!(refused.code, "NET001", "{refused}");
+    assert!(refused.cause.contains(&vpc), "{refused}");
+    assert_eq!(account.changes(), []);
     let seen = house.up(&moved).await.well();
     let mut changed = seen.changed();
     changed.sort();
@@ -526,6 +538,9 @@ async fn a_vpc_that_was_brought_is_used_and_never_changed() {
     house.up(&moved).await.well();
     assert_eq!(account.changes(), []);
     house.forget();
+    let refused = house.up(&own).await.error_of("account/preflight");
+    assert_eq!(refused.code, "NET001", "{refused}");
+    assert_eq!(account.changes(), []);
     house.down().await.well();
     assert_eq!(standing(&account.graph()), before);
 }
@@ -646,13 +661,18 @@ async fn kept_data_stays_and_nothing_else_does() {
     let (account, mut house) = street().await;
     house.up(&pipeline(&[])).await.well();
     house.cluster.claim("data");
+    let hand = account.hand();
+    let snapshot = hand.snapshot(&house.environment).await;
     let removals = house.removals(true).await;
     let graph = Graph::down(removals).unwrap();
     let seen = house.run(graph, Verb::Down, Stop::never()).await.well();
     let left = standing(&account.graph());
     assert_eq!(
         left.into_iter().collect::<Vec<_>>(),
-        [("ec2/volumes".to_owned(), 1)]
+        [
+            ("ec2/snapshots".to_owned(), 1),
+            ("ec2/volumes".to_owned(), 1)
+        ]
     );
     let kept = seen.end.report.absence.last().unwrap();
     let kept: Vec<&Leftover> = kept
@@ -660,7 +680,59 @@ async fn kept_data_stays_and_nothing_else_does() {
         .iter()
         .filter(|left| matches!(left.fate, Fate::Kept { .. }))
         .collect();
-    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(kept.len(), 2, "{kept:?}");
+
+    house.forget();
+    // Data that is not kept goes, and what cannot go is told with what holds it.
+    account.faults(vec![error(
+        "ec2",
+        "DeleteSnapshot",
+        "InvalidSnapshot.InUse",
+    )]);
+    let held = house.down().await.error_of("nodes/snapshots");
+    assert_eq!(held.code, "DWN004", "{held}");
+    assert!(held.hint.unwrap().contains(&snapshot));
+    account.faults(Vec::new());
+    house.down().await.well();
+    is_empty(&account);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_removal_knows_and_carries_the_environments_tags_is_left_and_told() {
+    let (account, mut house) = street().await;
+    house.up(&pipeline(&[])).await.well();
+    let hand = account.hand();
+    let tags = pipectl_stages::cloud::tags::owned_by(&house.environment);
+    let tags = tags.into_iter().map(|(key, value)| {
+        let tag = aws_sdk_ec2::types::Tag::builder();
+        tag.key(key).value(value).build()
+    });
+    let tags = aws_sdk_ec2::types::TagSpecification::builder()
+        .resource_type(aws_sdk_ec2::types::ResourceType::LaunchTemplate)
+        .set_tags(Some(tags.collect()))
+        .build();
+    let data = aws_sdk_ec2::types::RequestLaunchTemplateData::builder()
+        .instance_type(aws_sdk_ec2::types::InstanceType::M6iLarge)
+        .build();
+    let made = hand
+        .ec2
+        .create_launch_template()
+        .launch_template_name("a-nodepool")
+        .launch_template_data(data)
+        .tag_specifications(tags);
+    let made = made.send().await.unwrap();
+    let id = made
+        .launch_template()
+        .and_then(|made| made.launch_template_id());
+    let id = id.unwrap();
+    let error = house.down().await.error_of("account/inventory");
+    assert_eq!(error.code, "DWN003", "{error}");
+    let told = error.evidence.join("\n");
+    assert!(told.contains(id), "{told}");
+    let delete = hand.ec2.delete_launch_template().launch_template_id(id);
+    delete.send().await.unwrap();
+    house.down().await.well();
+    is_empty(&account);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,7 @@ mod tests {
                 uid: "u".to_owned(),
                 created: Timestamp::UNIX_EPOCH,
                 cluster: "c".to_owned(),
+                brought_vpc: None,
                 state_url: None,
                 lease,
                 follows: 6,

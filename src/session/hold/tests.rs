@@ -150,6 +150,7 @@ fn anchor() -> Anchor {
         uid: "u".to_owned(),
         created: Timestamp::UNIX_EPOCH,
         cluster: "c".to_owned(),
+        brought_vpc: None,
         state_url: None,
         lease: None,
         follows: 0,

@@ -33,10 +33,16 @@ impl AnchorResource {
         created.checked_add(ttl.duration()).ok()
     }
 
+    fn brought_vpc(&self) -> Option<String> {
+        let brought = self.loaded.pipeline.spec.network.existing_vpc.as_ref();
+        brought.map(|vpc| vpc.id.clone())
+    }
+
     /// The record as it is to be. Who holds it until when is the lease's to say.
     fn wanted(&self, cx: &StepContext, live: &Anchor) -> Anchor {
         Anchor {
             cluster: names::cluster(&self.loaded, &cx.environment),
+            brought_vpc: self.brought_vpc(),
             state_url: self.state_url.clone().or_else(|| live.state_url.clone()),
             expires: self.expires(live.created),
             ..live.clone()
@@ -88,6 +94,7 @@ impl Resource for AnchorResource {
             uid: cx.environment.uid.clone(),
             created,
             cluster: names::cluster(&self.loaded, &cx.environment),
+            brought_vpc: self.brought_vpc(),
             state_url: self.state_url.clone(),
             // Whoever makes the call adds who holds it: that is the run's to say.
             lease: None,
@@ -105,7 +112,7 @@ impl Resource for AnchorResource {
         live: &Anchor,
     ) -> Result<Vec<Difference>, StepError> {
         let (is, wanted) = (json!(live), json!(self.wanted(cx, live)));
-        let fields = ["cluster", "stateUrl", "expires"];
+        let fields = ["cluster", "broughtVpc", "stateUrl", "expires"];
         Ok(fields
             .iter()
             .filter(|field| is[**field] != wanted[**field])

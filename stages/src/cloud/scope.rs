@@ -11,6 +11,7 @@ use crate::{
     network::steps as network_steps,
     objects::ownership::Owner,
     ports::{
+        anchors::Anchor,
         cloud::Tags,
         clusters::Cluster,
         network::{Detail, Lookup, Piece, PieceKind},
@@ -33,9 +34,7 @@ pub async fn cluster_name(cx: &StepContext) -> Result<String, StepError> {
     if let Some(name) = super::text(cx, &cluster_steps::control_plane(), "name") {
         return Ok(name);
     }
-    let anchor = cloud(cx)?.anchors.find(&cx.environment.name).await;
-    let anchor = anchor.map_err(|error| error.during("read", "the environment's anchor"))?;
-    if let Some(anchor) = anchor.filter(|anchor| anchor.uid == cx.environment.uid) {
+    if let Some(anchor) = own_anchor(cx).await? {
         return Ok(anchor.cluster);
     }
     let clusters = &cloud(cx)?.clusters;
@@ -47,6 +46,13 @@ pub async fn cluster_name(cx: &StepContext) -> Result<String, StepError> {
         }
     }
     Ok(names::default_cluster(&cx.environment))
+}
+
+/// The environment's record in the account, while there is one.
+async fn own_anchor(cx: &StepContext) -> Result<Option<Anchor>, StepError> {
+    let anchor = cloud(cx)?.anchors.find(&cx.environment.name).await;
+    let anchor = anchor.map_err(|error| error.during("read", "the environment's anchor"))?;
+    Ok(anchor.filter(|anchor| anchor.uid == cx.environment.uid))
 }
 
 /// The environment's cluster, if it is there and this environment's.
@@ -148,7 +154,9 @@ pub async fn vpcs(cx: &StepContext) -> Result<Vpcs, StepError> {
     let own = own_pieces(cx, PieceKind::Vpc).await?;
     let own: BTreeSet<String> = own.into_iter().map(|vpc| vpc.id).collect();
     if own.is_empty() {
-        // With the record lost: where the cluster stands, or stood, as its further security group says.
+        // With the record lost: what the account's own record says, where the cluster stands, or where it stood, as its
+        // further security group says.
+        brought.extend(own_anchor(cx).await?.and_then(|anchor| anchor.brought_vpc));
         brought.extend(own_cluster(cx).await?.map(|cluster| cluster.vpc));
         let groups = own_pieces(cx, PieceKind::SecurityGroup).await?;
         brought.extend(groups.into_iter().filter_map(|group| match group.detail {

@@ -22,6 +22,9 @@ pub struct Anchor {
     pub created: Timestamp,
     /// The EKS cluster's name, so that `down` finds it with nothing else left.
     pub cluster: String,
+    /// The VPC that was brought, so that `down` looks into it with nothing else left: nothing that pipectl may write is on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brought_vpc: Option<String>,
     /// Where its state is kept (`file://...` or `s3://...`); not a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_url: Option<String>,

@@ -20,6 +20,7 @@ fn anchor(name: &str, uid: &str) -> Anchor {
         uid: uid.to_owned(),
         created: "2026-11-21T10:00:00Z".parse().unwrap(),
         cluster: format!("pipectl-{name}"),
+        brought_vpc: None,
         state_url: None,
         lease: None,
         follows: 0,

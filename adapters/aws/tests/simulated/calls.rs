@@ -33,6 +33,7 @@ fn anchor(name: &str) -> Anchor {
         uid: "u1".to_owned(),
         created: "2026-11-21T10:00:00Z".parse().unwrap(),
         cluster: "c".to_owned(),
+        brought_vpc: None,
         state_url: None,
         holder: None,
         lease_until: None,
