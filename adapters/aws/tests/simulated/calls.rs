@@ -35,8 +35,8 @@ fn anchor(name: &str) -> Anchor {
         cluster: "c".to_owned(),
         brought_vpc: None,
         state_url: None,
-        holder: None,
-        lease_until: None,
+        lease: None,
+        follows: 0,
         expires: None,
     }
 }
@@ -54,7 +54,8 @@ fn role(name: &str) -> RoleSpec {
 }
 
 async fn create(account: &Account, name: &str) -> Result<(), PortError> {
-    AnchorApi::create(&account.aws, &anchor(name), &tags(&[])).await
+    let made = AnchorApi::create(&account.aws, &anchor(name), &tags(&[])).await;
+    made.map(drop)
 }
 
 fn refused(code: &str, status: Option<u16>) -> AwsFaultEffect {
