@@ -238,7 +238,9 @@ fn a_secret_of_the_account_comes_into_the_cluster_and_so_does_its_next_value() {
     sandbox.count_anew();
     quiet(&world.events(&up).exits(0));
     assert_ne!(live(&cluster), ENCODED);
-    assert_eq!(sandbox.aws_calls().changes(), [].into());
+    // A run that changes something takes the lease in the account, and nothing else is written there.
+    let written = sandbox.aws_calls().changes();
+    assert_eq!(written.keys().collect::<Vec<_>>(), ["ssm:PutParameter"]);
 
     // The account holds the value, and an audit of it does not show it.
     quiet(
@@ -252,7 +254,8 @@ fn a_secret_of_the_account_comes_into_the_cluster_and_so_does_its_next_value() {
     for place in ["state", "cache", "config", "home"] {
         search(&world.root().join(place), &account, &mut searched);
     }
-    assert!(searched > 5, "only {searched} files were looked at");
+    // The journal, the lease and the kubeconfig at least.
+    assert!(searched > 2, "only {searched} files were looked at");
     world.events(&["down", "vaulted", "--yes"]).exits(0);
     stranger.remove_secret("team/token");
     sandbox.account().assert_empty();
