@@ -135,6 +135,44 @@ fn what_cannot_work_is_refused_before_anything_is_made() {
     sandbox.account().assert_only(&taken);
 }
 
+/// As on AWS: with the keys of a user under the policy that is published, less one permission.
+#[test]
+fn missing_permissions_are_named_before_anything_is_made() {
+    let world = World::new();
+    let sandbox = world.sandbox_on_aws("lacking", 1);
+    let file = world.file("pipeline.yaml", &small("lacking"));
+    let policy = include_str!("../../../docs/reference/aws-permissions.json");
+    let policy = policy.replace("eks:CreateNodegroup", "eks:CreateNothing");
+    let policy = world.file("policy.json", &policy);
+    let variables = sandbox.variables_with(&["--policy", &policy, "--user", "ci"]);
+    assert_ne!(
+        variables["AWS_ACCESS_KEY_ID"],
+        sandbox.variable("AWS_ACCESS_KEY_ID")
+    );
+    let before = sandbox.account();
+    let mut up = world.events(&["up", &file]);
+    for (name, value) in &variables {
+        if name.starts_with("AWS_") || name == "PIPECTL_TIME_SCALE" {
+            up = up.env(name, value);
+        }
+    }
+    step_fails(
+        &up.run(),
+        "account/preflight",
+        "ACC012",
+        ":user/ci may not eks:CreateNodegroup",
+    );
+    let made = sandbox.account().changed_since(&before);
+    assert!(made.is_empty(), "something was made: {made:?}");
+
+    // The same user again has the same key, and whatever is no policy makes none.
+    let again = sandbox.variables_with(&["--policy", &policy, "--user", "ci"]);
+    assert_eq!(again, variables);
+    let none = world.file("none.json", "{}");
+    let words = ["sandbox", "env", "--name", "lacking", "--policy", &none];
+    world.pipectl(&words).exits(3).complains("SBX018");
+}
+
 /// Holds that a run failed in this step with this error, which says what it is about and what to do.
 #[track_caller]
 fn step_fails(run: &Outcome, step: &str, code: &str, words: &str) {

@@ -62,10 +62,15 @@ impl<'w> Sandbox<'w> {
     /// All of them.
     #[track_caller]
     pub fn variables(&self) -> BTreeMap<String, String> {
-        let printed = self
-            .world
-            .pipectl(&["sandbox", "env", "--name", &self.name])
-            .exits(0);
+        self.variables_with(&[])
+    }
+
+    /// All of them, asked for with these options.
+    #[track_caller]
+    pub fn variables_with(&self, options: &[&str]) -> BTreeMap<String, String> {
+        let mut words = vec!["sandbox", "env", "--name", &self.name];
+        words.extend(options);
+        let printed = self.world.pipectl(&words).exits(0);
         let exports = printed.stdout.lines().filter_map(|line| {
             let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
             let value = value.strip_prefix('\'')?.strip_suffix('\'')?;
