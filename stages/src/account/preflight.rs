@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 
 use super::{limits, peers, permissions, provider};
 use crate::{
-    addons::addon::resolve,
+    addons::{self, addon::resolve},
     blocks::Row,
-    cloud::{Pace, cloud, names, scope::own_pieces, tags},
+    cloud::{Pace, cloud, names, scope::own_pieces, tags, text},
+    cluster,
     context::StepContext,
     error::{PortError, PortErrorKind, StepError},
     network,
@@ -106,6 +107,9 @@ impl Preflight {
         }
         let cluster = cluster.map_err(failed)?;
         let stands = cluster.as_ref().filter(|_| ours);
+        if let Some(cluster) = stands {
+            cluster::refused(&self.loaded, self.pace, cx, cluster)?;
+        }
         self.lifetime(&caller, ours)?;
         let offered = offered.map_err(failed)?;
         self.instance_types(&offered)?;
@@ -123,13 +127,7 @@ impl Preflight {
                 self.zones(cx, &zones.map_err(failed)?, &offered).await?
             }
         };
-        let versions = async {
-            if ours {
-                Ok(())
-            } else {
-                self.versions(cx).await
-            }
-        };
+        let versions = self.versions(cx, stands);
         let limits = limits::check(cx, &self.loaded, &offered, stands);
         futures::try_join!(versions, limits)?;
         Ok(Found { caller, zones })
@@ -361,14 +359,18 @@ impl Preflight {
             .then(|| numbered.into_iter().map(|(_, zone)| zone).collect()))
     }
 
-    /// The versions that the file names are on offer.
-    async fn versions(&self, cx: &StepContext) -> Result<(), StepError> {
+    /// The versions that the file names are on offer. What stands in them already was, and is not asked about again.
+    async fn versions(&self, cx: &StepContext, stands: Option<&Cluster>) -> Result<(), StepError> {
         let cloud = cloud(cx)?;
         let failed = |error: PortError| error.during("look for", "versions on offer");
         let spec = &self.loaded.pipeline.spec;
         let wanted = spec.cluster.kubernetes_version.to_string();
-        let offered = cloud.clusters.versions().await.map_err(failed)?;
-        if !offered.iter().any(|offer| offer.version == wanted) {
+        let moves = stands.is_none_or(|cluster| cluster.version != wanted);
+        let offered = match moves {
+            true => cloud.clusters.versions().await.map_err(failed)?,
+            false => Vec::new(),
+        };
+        if moves && !offered.iter().any(|offer| offer.version == wanted) {
             let names: Vec<&str> = offered.iter().map(|offer| offer.version.as_str()).collect();
             return Err(StepError::new(
                 "ACC007",
@@ -381,7 +383,11 @@ impl Preflight {
                 names.join(", ")
             )));
         }
-        for addon in spec.addons.iter().filter(|addon| addon.version.is_some()) {
+        let unseen = spec.addons.iter().filter(|addon| {
+            let recorded = text(cx, &addons::addon(addon.name), "version");
+            addon.version.is_some() && (moves || addon.version != recorded)
+        });
+        for addon in unseen {
             let versions = cloud.addons.versions(addon.name.as_str(), &wanted).await;
             resolve(addon, &wanted, &versions.map_err(failed)?, None)?;
         }

@@ -19,8 +19,11 @@ use crate::{
     step::{Change, Difference, Readiness},
 };
 
-/// A policy of a role's own: its name, and what makes it of the context.
-pub(crate) type OwnPolicy = (&'static str, fn(&StepContext) -> Result<Value, StepError>);
+/// A policy of a role's own: its name, and what makes it of the context; `None`: the role has none.
+pub(crate) type OwnPolicy = (
+    &'static str,
+    fn(&StepContext) -> Result<Option<Value>, StepError>,
+);
 
 /// What a role is for.
 pub(crate) struct RoleResource {
@@ -76,10 +79,11 @@ impl RoleResource {
     }
 
     fn inline(&self, cx: &StepContext) -> Result<BTreeMap<String, Value>, StepError> {
-        let own = self
-            .own
-            .map(|(name, make)| Ok((name.to_owned(), make(cx)?)));
-        own.into_iter().collect()
+        let Some((name, make)) = self.own else {
+            return Ok(BTreeMap::new());
+        };
+        let policy = make(cx)?.map(|policy| (name.to_owned(), policy));
+        Ok(policy.into_iter().collect())
     }
 }
 

@@ -26,10 +26,11 @@ use self::{
 use crate::{
     account,
     blocks::Row,
-    cloud::{CloudOptions, CloudStep, known, role::RoleResource},
+    cloud::{CloudOptions, CloudStep, NOT_KNOWN, Pace, known, role::RoleResource, text},
     context::StepContext,
     error::StepError,
     network,
+    ports::clusters::Cluster,
     step::{Need, Step, StepId},
 };
 
@@ -42,15 +43,47 @@ const POLL: u64 = 10;
 const QUICK_POLL: u64 = 3;
 
 /// What EKS needs to encrypt Secrets with a key of ours (EKS user guide, envelope encryption).
-fn encryption_policy(cx: &StepContext) -> Result<Value, StepError> {
-    Ok(json!({
+fn encryption_policy(cx: &StepContext) -> Result<Option<Value>, StepError> {
+    Ok(Some(for_key(&known(cx, &steps::key(), "arn")?)))
+}
+
+/// The same where the file asks for no encryption: a cluster whose Secrets are encrypted stays so, and reads none of them
+/// without its key.
+fn policy_of_encrypted(cx: &StepContext) -> Result<Option<Value>, StepError> {
+    Ok(text(cx, &steps::control_plane(), "key").map(|key| for_key(&key)))
+}
+
+fn for_key(key: &str) -> Value {
+    json!({
         "Version": "2012-10-17",
         "Statement": [{
             "Effect": "Allow",
             "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ListGrants", "kms:DescribeKey"],
-            "Resource": known(cx, &steps::key(), "arn")?,
+            "Resource": key,
         }],
-    }))
+    })
+}
+
+/// Refuses a file that asks of the standing control plane what it cannot become, before anything else is changed for it.
+/// Asks nobody.
+///
+/// # Errors
+/// As the control plane's own step: `EKS003`, `EKS004`.
+pub(crate) fn refused(
+    loaded: &Arc<Loaded>,
+    pace: Pace,
+    cx: &StepContext,
+    live: &Cluster,
+) -> Result<(), StepError> {
+    let plane = ControlPlane {
+        loaded: loaded.clone(),
+        pace,
+    };
+    match changes::wanted(&plane, cx, live) {
+        // What is not made yet (a key, a subnet) refuses nothing.
+        Err(error) if error.code != NOT_KNOWN => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The steps of the stage.
@@ -95,10 +128,10 @@ pub fn steps(loaded: &Arc<Loaded>, options: &CloudOptions) -> Vec<Arc<dyn Step>>
         service: "eks.amazonaws.com",
         tags_sessions: true,
         policies: &["AmazonEKSClusterPolicy"],
-        own: spec
-            .cluster
-            .encrypt_secrets
-            .then_some(("encryption", encryption_policy)),
+        own: Some(match spec.cluster.encrypt_secrets {
+            true => ("encryption", encryption_policy),
+            false => ("encryption", policy_of_encrypted),
+        }),
     };
     let role_row = row(&steps::role(), "role of the control plane", 1, role_needs);
     table.push(CloudStep::step(role_row, quick, role));
