@@ -1,8 +1,8 @@
 //! Why a command ended without doing what was asked: everything a person reads then, and the exit code.
 
-use pipectl_config::Diagnostics;
+use pipectl_config::{Diagnostic, Diagnostics, Severity};
 use pipectl_sandbox::SandboxError;
-use pipectl_stages::{PortError, PortErrorKind, StepError};
+use pipectl_stages::{PortError, PortErrorKind, Retry, StepError};
 
 use crate::exit::Exit;
 
@@ -70,6 +70,18 @@ impl Failure {
     }
 }
 
+/// What belongs to somebody else: another account, region or environment, somebody else's cluster, object or name.
+const REFUSALS: &[&str] = &["ACC001", "ACC002", "ACC009", "ACC010", "ENG004", "STG001"];
+
+/// What a step's error means for the command as a whole.
+#[must_use]
+pub fn exit_of_step(error: &StepError) -> Exit {
+    match REFUSALS.contains(&error.code.as_str()) {
+        true => Exit::Refused,
+        false => Exit::Failed,
+    }
+}
+
 /// What a port's sort of trouble means for the command as a whole.
 fn exit_of(kind: PortErrorKind) -> Exit {
     match kind {
@@ -94,6 +106,37 @@ fn exit_of(kind: PortErrorKind) -> Exit {
     }
 }
 
+impl Failure {
+    /// Every error of it in the one form that errors have inside events; none where everything was said already.
+    #[must_use]
+    pub fn errors(&self) -> Vec<StepError> {
+        match self {
+            Self::Input(diagnostics) => diagnostics
+                .0
+                .iter()
+                .filter(|found| found.severity == Severity::Error)
+                .map(of_finding)
+                .collect(),
+            Self::Problem(problem) => vec![problem.error.clone()],
+            Self::Said(_) => Vec::new(),
+        }
+    }
+}
+
+/// A finding in the pipeline file as an error.
+fn of_finding(found: &Diagnostic) -> StepError {
+    let place = match &found.location {
+        Some(at) if at.line > 0 => format!("{}:{}:{}", at.file, at.line, at.column),
+        Some(at) => at.file.clone(),
+        None => "the pipeline".to_owned(),
+    };
+    StepError {
+        hint: found.help.clone(),
+        retry: Retry::AfterChange,
+        ..StepError::new(found.code, "use", place, found.message.clone())
+    }
+}
+
 impl From<Diagnostics> for Failure {
     fn from(diagnostics: Diagnostics) -> Self {
         Self::Input(diagnostics)
@@ -113,5 +156,37 @@ impl From<SandboxError> for Failure {
             None => report.message,
         };
         Self::problem(exit, &report.code, "use", "the sandbox", cause).hint(report.hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_somebody_elses_is_refused_and_all_else_fails() {
+        let of = |code: &str| exit_of_step(&StepError::new(code, "use", "it", "it is theirs"));
+        for code in REFUSALS {
+            assert_eq!(of(code), Exit::Refused, "{code}");
+        }
+        assert_eq!(of("ACC005"), Exit::Failed);
+    }
+
+    #[test]
+    fn findings_become_errors_with_their_places() {
+        let mut found = Diagnostic::error("CFG010", "no such field").help("take it out");
+        found.location = Some(pipectl_config::Location {
+            line: 3,
+            column: 5,
+            ..pipectl_config::Location::file("pipeline.yaml")
+        });
+        let warning = Diagnostic::warning("CFG011", "old");
+        let errors = Failure::Input(Diagnostics(vec![found, warning])).errors();
+        let [error] = &errors[..] else {
+            panic!("{errors:?}");
+        };
+        assert_eq!(error.code, "CFG010");
+        assert_eq!(error.resource, "pipeline.yaml:3:5");
+        assert_eq!(error.hint.as_deref(), Some("take it out"));
     }
 }

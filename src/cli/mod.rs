@@ -31,8 +31,8 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 use self::{
-    args::{Cli, Command, Global},
-    output::Output,
+    args::{Cli, Command, DataFormat, Global},
+    output::{Data, Output},
 };
 
 /// Parses the command line, runs the command, and answers its exit code.
@@ -71,6 +71,7 @@ pub fn main() -> ExitCode {
             return failure.exit().into();
         }
     };
+    let data = data_format(&cli.command);
     let result = runtime.block_on(dispatch(cli.command, &cli.global, output));
     // Watches and pooled connections end with the process.
     runtime.shutdown_background();
@@ -78,10 +79,31 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(failure) => {
             output.failure(&failure);
+            if let Some(format) = data {
+                output.failure_as_data(&failure, format);
+            }
             failure.exit()
         }
     }
     .into()
+}
+
+/// How a program reads this command's result from standard output, where one does.
+fn data_format(command: &Command) -> Option<Data> {
+    let run =
+        |args: &args::RunArgs| (args.output == args::OutputFormat::Json).then_some(Data::Line);
+    let document = |format: DataFormat| match format {
+        DataFormat::Text => None,
+        DataFormat::Json | DataFormat::Yaml => Some(Data::Document(format)),
+    };
+    match command {
+        Command::Up(args) => run(&args.run),
+        Command::Down(args) => run(&args.run),
+        Command::Plan(args) => document(args.output),
+        Command::Status(args) => document(args.output),
+        Command::List(args) => document(args.output),
+        _ => None,
+    }
 }
 
 async fn dispatch(command: Command, global: &Global, output: Output) -> Result<Exit, Failure> {

@@ -3,10 +3,33 @@
 
 use std::io::{IsTerminal, Write};
 
+use pipectl_stages::StepError;
 use serde::Serialize;
 
 use super::args::{ColorWhen, DataFormat, Global};
-use crate::failure::Failure;
+use crate::{engine::event::EVENT_VERSION, failure::Failure};
+
+/// How programs read a command's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data {
+    /// One JSON object a line.
+    Line,
+    /// One document.
+    Document(DataFormat),
+}
+
+/// A command that ended before there was anything else to print.
+#[derive(Debug, Serialize)]
+struct FailureData {
+    version: u32,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The exit code.
+    exit: u8,
+    error: StepError,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further: Vec<StepError>,
+}
 
 /// Where and how to print.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +122,26 @@ impl Output {
                 ));
             }
             Failure::Said(_) => {}
+        }
+    }
+
+    /// The same for programs, on standard output: an object where they read events or data, and find an error else only by the
+    /// exit code. Its `error` has the form of those inside events; where there are several, `further` has the rest.
+    pub fn failure_as_data(self, failure: &Failure, form: Data) {
+        let mut errors = failure.errors().into_iter();
+        let Some(error) = errors.next() else {
+            return;
+        };
+        let said = FailureData {
+            version: EVENT_VERSION,
+            kind: "error",
+            exit: failure.exit().number(),
+            error,
+            further: errors.collect(),
+        };
+        match form {
+            Data::Line => self.line(serde_json::to_string(&said).unwrap_or_default()),
+            Data::Document(format) => self.data(format, &said),
         }
     }
 

@@ -1,11 +1,11 @@
 //! `pipectl plan`: what `up` would change; changes nothing.
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Problem, exit_of_step};
 use std::collections::BTreeMap;
 
 use pipectl_stages::{
-    Change, Difference, Environment as Owner, StepError, UpOptions, cloud::NOT_KNOWN,
+    Change, Difference, Environment as Owner, Retry, StepError, UpOptions, cloud::NOT_KNOWN,
     cluster::steps::entrance,
 };
 use serde::Serialize;
@@ -32,6 +32,8 @@ struct Planned {
     differences: Vec<Difference>,
     /// Why nobody can say yet.
     unknown: Option<String>,
+    /// What `up` would end with; it is refused in the same words.
+    error: Option<StepError>,
 }
 
 /// Runs it. Where the sandbox is the provider and doesn't run, it is started.
@@ -76,20 +78,23 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
         .await
         .into_iter()
         .map(|seen| {
-            let (differences, unknown) = match seen.sight {
-                Sight::Looked { differences, .. } => match differences {
-                    Ok(differences) => (differences, None),
-                    Err(error) => (Vec::new(), Some(unknown(&error))),
-                },
-                Sight::NoCluster => (Vec::new(), Some(format!("known after {}", entrance()))),
-                Sight::NoWayIn(why) => (Vec::new(), Some(why)),
-            };
-            Planned {
+            let mut planned = Planned {
                 step: seen.step.to_string(),
                 title: seen.title,
-                differences,
-                unknown,
+                differences: Vec::new(),
+                unknown: None,
+                error: None,
+            };
+            match seen.sight {
+                Sight::Looked { differences, .. } => match differences {
+                    Ok(differences) => planned.differences = differences,
+                    Err(error) if is_certain(&error) => planned.error = Some(error),
+                    Err(error) => planned.unknown = Some(unknown(&error)),
+                },
+                Sight::NoCluster => planned.unknown = Some(format!("known after {}", entrance())),
+                Sight::NoWayIn(why) => planned.unknown = Some(why),
             }
+            planned
         })
         .collect();
     // Whoever reads may stop reading: what the look needed on disk is gone by then.
@@ -97,6 +102,7 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
     let to_do = planned
         .iter()
         .any(|step| !step.differences.is_empty() || step.unknown.is_some());
+    let refused = planned.iter().find_map(|step| step.error.as_ref());
     if args.output == DataFormat::Text {
         print(&name, &place, &planned, output);
         if let Some(found) = &unrecorded {
@@ -106,7 +112,7 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
                 found.created
             ));
         }
-        if to_do {
+        if to_do && refused.is_none() {
             // In a sandbox it can only be this machine's own.
             let adopt = match (&unrecorded, place.sandbox()) {
                 (Some(_), None) => " --adopt",
@@ -120,6 +126,15 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
     } else {
         output.data(args.output, &planned);
     }
+    if let Some(first) = refused {
+        for error in planned.iter().filter_map(|step| step.error.as_ref()) {
+            output.failure(&Failure::Problem(Box::new(Problem {
+                exit: exit_of_step(error),
+                error: error.clone(),
+            })));
+        }
+        return Ok(exit_of_step(first));
+    }
     // 2 for "there is something to do" is what Terraform's users know from its flag of the same name.
     Ok(if to_do && args.detailed_exitcode {
         Exit::Usage
@@ -128,12 +143,17 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
     })
 }
 
+/// Whether `up` would come to the same error: not what an earlier step is still to make, and not what may pass by itself.
+fn is_certain(error: &StepError) -> bool {
+    error.code != NOT_KNOWN && error.retry != Retry::Soon
+}
+
 /// Why nobody can say what a step would change.
 fn unknown(error: &StepError) -> String {
     match error.code.as_str() {
         // An earlier step's work, which the error names.
         NOT_KNOWN => error.cause.clone(),
-        code => format!("{code}: {}", error.cause),
+        _ => error.to_string(),
     }
 }
 
@@ -162,6 +182,9 @@ fn print(name: &str, place: &Place, planned: &[Planned], output: Output) {
     }
     for (stage, why, names) in &unknown {
         output.line(format!("  ? {stage:<14} {}: {why}", names.join(", ")));
+    }
+    if counts.is_empty() && planned.iter().any(|step| step.error.is_some()) {
+        return;
     }
     if counts.is_empty() {
         output.line(if !unknown.is_empty() {
@@ -209,4 +232,23 @@ fn field(difference: &Difference) -> String {
         or_none(&difference.live),
         or_none(&difference.wanted)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_no_work_to_do_and_what_may_pass_is_no_refusal() {
+        let refused = StepError::new("ACC005", "use", "instance type m9.large", "none there");
+        assert!(is_certain(&refused));
+        assert!(!is_certain(&refused.clone().with_retry(Retry::Soon)));
+        assert!(!is_certain(&StepError::new(
+            NOT_KNOWN,
+            "look up",
+            "id",
+            "known after a/b"
+        )));
+        assert!(unknown(&refused).contains("cannot use instance type m9.large"));
+    }
 }

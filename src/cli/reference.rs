@@ -63,8 +63,17 @@ pub fn command_line() -> String {
     for (number, name, meaning) in Exit::TABLE {
         let _ = writeln!(page, "| {number} | {name} | {meaning} |");
     }
+    page.push('\n');
+    page.push_str(AS_DATA);
     page
 }
+
+/// What programs read of a command that came to nothing.
+const AS_DATA: &str = "\
+With `--output json` (or `yaml`), a command that ends before it has anything else to print says why in one object on standard output:
+`{\"version\": 1, \"type\": \"error\", \"exit\": 8, \"error\": {...}}`, the error in the form of those inside events (`code`, `doing`, `resource`,
+`cause`, `hint`, ...); where there are several, `further` lists the rest. Standard error has the same for a person.
+";
 
 /// `docs/reference/errors.md`.
 #[must_use]

@@ -1,7 +1,7 @@
 //! A run with its reporters attached, and what its end means for the command.
 
 use crate::exit::Exit;
-use crate::failure::{Failure, Problem};
+use crate::failure::{Failure, Problem, exit_of_step};
 use pipectl_stages::StepError;
 use pipectl_state::{Holder, Invoker};
 use tokio_util::sync::CancellationToken;
@@ -116,6 +116,14 @@ pub fn exit(report: &RunReport) -> Exit {
                 .all(|failure| failure.step.stage() == "verification") =>
         {
             Exit::NotVerified
+        }
+        RunOutcome::Failed
+            if report
+                .failures
+                .iter()
+                .all(|failure| exit_of_step(&failure.error) == Exit::Refused) =>
+        {
+            Exit::Refused
         }
         RunOutcome::Failed => Exit::Failed,
     }

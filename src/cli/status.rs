@@ -222,7 +222,7 @@ async fn look(
 
 fn in_words(failure: &Failure) -> String {
     match failure {
-        Failure::Problem(problem) => format!("{}: {}", problem.error.code, problem.error.cause),
+        Failure::Problem(problem) => problem.error.to_string(),
         Failure::Input(diagnostics) => diagnostics.to_string(),
         Failure::Said(_) => String::new(),
     }
@@ -329,7 +329,7 @@ fn live_words(seen: &Seen) -> (Standing, String) {
             Err(error) if error.code == NOT_KNOWN => {
                 return (Standing::Absent, "absent".to_owned());
             }
-            Err(error) => return (Standing::Failed, format!("{}: {}", error.code, error.cause)),
+            Err(error) => return (Standing::Failed, error.to_string()),
             Ok(differences) => (differences, readiness),
         },
     };

@@ -108,7 +108,15 @@ impl Account {
         let Connection { aws, time_scale } = connection(region, sandbox).await?;
         let cloud = aws.cloud(Arc::new(NoWayIn));
         let caller = cloud.account.caller().await;
-        let caller = caller.map_err(|error| Failure::port(error, "reach", region.to_string()))?;
+        let caller = caller.map_err(|error| {
+            let doing = match error.kind {
+                // AWS was reached, and did not take the caller in.
+                PortErrorKind::Unauthorized => "sign in to",
+                PortErrorKind::Forbidden => "work in",
+                _ => "reach",
+            };
+            Failure::port(error, doing, region.to_string())
+        })?;
         if let Some(account) = &region.account {
             same_account(account, &caller, &region.to_string())?;
         }

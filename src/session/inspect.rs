@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream::FuturesUnordered};
 use pipectl_stages::{
-    Difference, Environment, Intents, Ports, Progress, ProgressSink, Readiness, Step, StepContext,
-    StepError, StepId,
+    Difference, Environment, Intents, Ports, Progress, ProgressSink, Readiness, Retry, Step,
+    StepContext, StepError, StepId,
     cloud::scope::cluster_name,
     cluster::{entrance, steps::entrance as entrance_step},
 };
@@ -222,6 +222,7 @@ async fn look(step: &dyn Step, cx: &StepContext) -> (Sight, Option<Value>) {
             step.title(),
             format!("no answer within {}", crate::engine::span(LOOK_LIMIT)),
         )
+        .with_retry(Retry::Soon)
         .with_hint("the cluster is slow or out of reach; try again")
     };
     let recorded = cx.recorded().is_some();

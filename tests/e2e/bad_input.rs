@@ -52,6 +52,18 @@ fn wrong_files_and_arguments_change_nothing() {
         .complains("CFG010")
         .says("field.yaml:8:3")
         .says("workloads");
+    // Who reads events reads the same there, in their form.
+    let told = up(&[&path("field.yaml", &misspelt)]).exits(3).json();
+    assert_eq!(told["type"], "error", "{told:#}");
+    assert_eq!(told["exit"], 3, "{told:#}");
+    assert_eq!(told["error"]["code"], "CFG010", "{told:#}");
+    let place = told["error"]["resource"].as_str().expect("a place");
+    assert!(place.ends_with("field.yaml:8:3"), "{told:#}");
+    let unknown = world.pipectl(&["status", "nobody", "-o", "json"]).exits(3);
+    assert_eq!(
+        unknown.complains("STA001").json()["error"]["code"],
+        "STA001"
+    );
     let several = "apiVersion: pipectl.dev/v1\nkind: Pipeline\nmetadata: {name: tiny}\nspec:\n  kafka:\n    topics:\n      \
                    - name: a\n        partitons: 3\n        retention: 10 minutes\n  workloads:\n    - name: w\n      namespace: tiny\n      \
                    manifests: [gone.yaml]\n";

@@ -75,7 +75,7 @@ fn two_environments_in_one_sandbox() {
     // Another environment of the same pipeline wants the same names: it takes over nothing.
     let other = world
         .events(&["up", &file, "--env", "other", &option])
-        .exits(1);
+        .exits(7);
     let events = other.events();
     let codes: Vec<String> = events
         .failures()
@@ -117,7 +117,7 @@ fn two_environments_in_one_sandbox() {
     let settings = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"color": "green"}});
     cluster.create(Kind::CONFIG_MAP, "taken", settings);
     let taken = world.file("taken.yaml", &tiny_named("taken", "busybox:1"));
-    let refused = world.events(&["up", &taken, &option]).exits(1);
+    let refused = world.events(&["up", &taken, &option]).exits(7);
     assert_eq!(
         refused.events().error_of("workloads/web")["code"],
         "ENG004",

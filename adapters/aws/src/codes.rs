@@ -46,7 +46,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         CREDENTIALS_REFUSED,
         "AWS does not accept the credentials: they have expired, are unknown or do not fit the account",
-        "renew them (`aws sso login`, or a new session), check the profile and this machine's clock, then run the command again; it continues where it was",
+        "renew them (`aws sso login`, or a new session), check the profile and this machine's clock, then run the command again",
     ),
     (
         FORBIDDEN,

@@ -8,6 +8,7 @@ use std::{error::Error as StdError, fmt::Write as _};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::operation::RequestId;
 use aws_smithy_runtime_api::client::{
+    endpoint::error::ResolveEndpointError,
     orchestrator::HttpResponse,
     result::{DispatchFailure, SdkError},
 };
@@ -384,6 +385,10 @@ fn layers<'a>(
 pub(crate) fn chain(failed: &(dyn StdError + 'static)) -> String {
     let mut words: Vec<String> = Vec::new();
     for layer in layers(failed) {
+        // Of an address that is none, the SDK quotes the whole request; what lies below says what is wrong with it.
+        if layer.is::<ResolveEndpointError>() && layer.source().is_some() {
+            continue;
+        }
         let text = layer.to_string();
         if !words.iter().any(|said| said.contains(&text)) {
             words.push(text);
@@ -402,4 +407,18 @@ fn shorten(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_told_without_the_request() {
+        let source = std::io::Error::other("endpoint must contain scheme");
+        let failed = ResolveEndpointError::from_source("to request `Request { body }`", source);
+        assert_eq!(chain(&failed), "endpoint must contain scheme");
+        let alone = ResolveEndpointError::message("no rule matched");
+        assert_eq!(chain(&alone), "no rule matched");
+    }
 }

@@ -28,7 +28,7 @@ fn changes_make_the_calls_that_they_take_and_down_tells_when_the_key_goes() {
     stranger.addon("pipectl-changing", "kube-proxy");
     let more = addons.replace("}]", "}, {name: kube-proxy}]");
     world.file("pipeline.yaml", &(small("changing") + &more));
-    let taken = house.run().exits(1);
+    let taken = house.run().exits(7);
     assert_eq!(
         taken.events().failures(),
         [("addons/kube-proxy".to_owned(), "ENG004".to_owned())],
