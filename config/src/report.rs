@@ -70,6 +70,13 @@ impl Report {
         }
     }
 
+    /// Whether something with this code was found.
+    pub(crate) fn has(&self, code: &str) -> bool {
+        self.findings
+            .iter()
+            .any(|(_, finding)| finding.code == code)
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.dropped > 0
             || self

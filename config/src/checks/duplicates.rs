@@ -52,14 +52,7 @@ impl Seen {
 }
 
 pub(super) fn check(context: &mut Context<'_>) {
-    let mut seen = Seen {
-        first: HashMap::new(),
-        findings: Vec::new(),
-    };
-    for (what, path) in declared(context) {
-        let span = context.is_set(&path).then(|| context.tree.span_at(&path));
-        seen.add(what, span, context.report);
-    }
+    let mut objects = Vec::new();
     for (namespace, object) in context.owned_objects() {
         let group = object.text(&["apiVersion"]).unwrap_or_default();
         let group = group
@@ -71,11 +64,53 @@ pub(super) fn check(context: &mut Context<'_>) {
             format!(" in namespace {}", object.namespace().unwrap_or(namespace))
         };
         let what = format!("{group}{} {}{place}", object.kind(), object.name());
-        seen.add(what, Some(object.span), context.report);
+        objects.push((what, object.span));
+    }
+    let declared = declared(context);
+    report(context, declared, objects);
+}
+
+/// Reports what comes twice among things of the pipeline file and objects of manifests.
+fn report(context: &mut Context<'_>, declared: Vec<(String, Path)>, objects: Vec<(String, Span)>) {
+    let mut seen = Seen {
+        first: HashMap::new(),
+        findings: Vec::new(),
+    };
+    for (what, path) in declared {
+        let span = context.is_set(&path).then(|| context.tree.span_at(&path));
+        seen.add(what, span, context.report);
+    }
+    for (what, span) in objects {
+        seen.add(what, Some(span), context.report);
     }
     for (span, diagnostic) in seen.findings {
         context.at_span(span, diagnostic);
     }
+}
+
+/// Zones and subnets that are named twice: EKS would have fewer places than it seems, and a subnet is private or public.
+pub(super) fn places(context: &mut Context<'_>) {
+    let network = &context.pipeline.spec.network;
+    let base = at!["spec", "network"];
+    let mut list: Vec<(String, Path)> = Vec::new();
+    let zones = base.key("zones");
+    for (index, zone) in network.zones.iter().enumerate() {
+        if !zone.is_empty() {
+            list.push((format!("zone {zone}"), zones.index(index)));
+        }
+    }
+    if let Some(vpc) = &network.existing_vpc {
+        let base = base.key("existingVpc");
+        for (field, subnets) in [
+            ("privateSubnets", &vpc.private_subnets),
+            ("publicSubnets", &vpc.public_subnets),
+        ] {
+            for (index, subnet) in subnets.iter().enumerate() {
+                list.push((format!("subnet {subnet}"), base.key(field).index(index)));
+            }
+        }
+    }
+    report(context, list, Vec::new());
 }
 
 /// Everything in the pipeline file that must not come twice, with its place.
@@ -113,6 +148,15 @@ fn declared(context: &Context<'_>) -> Vec<(String, Path)> {
             format!("node group {}", group.name),
             at!["spec", "nodeGroups", index, "name"],
         ));
+        for (position, taint) in group.taints.iter().enumerate() {
+            list.push((
+                format!(
+                    "taint {}:{:?} of node group {}",
+                    taint.key, taint.effect, group.name
+                ),
+                at!["spec", "nodeGroups", index, "taints", position, "key"],
+            ));
+        }
     }
     for (index, addon) in spec.addons.iter().enumerate() {
         list.push((

@@ -13,6 +13,7 @@ mod objects;
 mod secrets;
 mod settings;
 mod spark;
+mod tags;
 mod versions;
 
 use crate::{
@@ -103,12 +104,15 @@ const CHECKS: &[Check] = &[
             "sparkApplications",
             "secrets",
             "verification",
+            "provider",
         ],
         names::check,
     ),
     (&["cluster", "network", "provider"], network::aws),
     (&["cluster", "network"], network::ranges),
     (&["nodeGroups"], network::node_groups),
+    (&["network"], duplicates::places),
+    (&["tags", "addons", "provider"], tags::check),
     (
         &["provider", "network", "cluster", "addons", "nodeGroups"],
         network::without_effect,

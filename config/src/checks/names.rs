@@ -3,6 +3,7 @@
 use super::Context;
 use crate::{
     diagnostics::{Diagnostic, codes},
+    model::{Provider, Taint},
     yaml::{Path, at},
 };
 use std::collections::BTreeMap;
@@ -21,6 +22,12 @@ const PIPELINE: usize = 40;
 const BOOTSTRAP: &str = "-kafka-bootstrap";
 /// What Spark appends to an application's name for the driver's service.
 const DRIVER_SERVICE: &str = "-driver-svc";
+
+/// How a label's or taint's key is written.
+const KEY_FORM: &str = "write NAME or DOMAIN/NAME, at most 63 letters, digits, '-', '_' and '.'";
+/// How a label's or taint's value is written.
+const VALUE_FORM: &str =
+    "at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends";
 
 /// Why a name is no RFC 1123 label or, with `dots`, subdomain of at most `max` characters; `None` when it is one.
 pub(super) fn problem(name: &str, max: usize, dots: bool) -> Option<String> {
@@ -199,6 +206,10 @@ pub(super) fn check(context: &mut Context<'_>) {
             false,
         );
         labels(context, &base.key("labels"), &group.labels);
+        taints(context, &base.key("taints"), &group.taints);
+        if matches!(spec.provider, Provider::Eks(_)) {
+            labels_on_eks(context, &base.key("labels"), &group.labels);
+        }
     }
     for (index, workload) in spec.workloads.iter().enumerate() {
         let base = at!["spec", "workloads", index];
@@ -293,31 +304,81 @@ fn is_label_value(text: &str) -> bool {
         && edge(bytes.last())
 }
 
+/// Whether a text is a label's or taint's key: a name, with a domain and a slash before it or without.
+fn is_label_key(key: &str) -> bool {
+    let (prefix, name) = key
+        .rsplit_once('/')
+        .map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let prefix_ok = prefix.is_none_or(|prefix| problem(prefix, SUBDOMAIN, true).is_none());
+    !name.is_empty() && is_label_value(name) && prefix_ok
+}
+
+/// Taints of nodes. Their keys and values have the form of labels' (EKS user guide: node taints on managed node groups).
+fn taints(context: &mut Context<'_>, path: &Path, taints: &[Taint]) {
+    for (index, taint) in taints.iter().enumerate() {
+        let path = path.index(index);
+        if !is_label_key(&taint.key) {
+            let message = format!("Kubernetes refuses the taint '{}'", taint.key);
+            let finding = Diagnostic::error(codes::KUBERNETES_NAME, message).help(KEY_FORM);
+            context.at(&path.key("key"), finding);
+        }
+        if !is_label_value(&taint.value) {
+            let message = format!("Kubernetes refuses '{}' as a taint's value", taint.value);
+            let finding = Diagnostic::error(codes::KUBERNETES_NAME, message).help(VALUE_FORM);
+            context.at(&path.key("value"), finding);
+        }
+    }
+}
+
+/// Labels that Kubernetes takes and EKS does not: without a value (aws-sdk-go-v2 issue 2267, containers-roadmap issue 2447), or
+/// in domains that no kubelet may claim, so that EKS refuses them or the nodes never join (eksctl issue 4007,
+/// containers-roadmap issue 2465, kubelet's `--node-labels`).
+fn labels_on_eks(context: &mut Context<'_>, path: &Path, labels: &BTreeMap<String, String>) {
+    for (key, value) in labels {
+        let path = path.key(key);
+        if value.is_empty() {
+            let message = format!("EKS refuses the label '{key}' without a value");
+            let finding = Diagnostic::error(codes::AWS_NAME, message);
+            context.at_key(&path, finding.help("give it a value, such as 'true'"));
+        }
+        let domain = key.rsplit_once('/').map_or("", |(domain, _)| domain);
+        let within = |parent: &str| {
+            domain
+                .strip_suffix(parent)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let allowed = within("kubelet.kubernetes.io") || within("node.kubernetes.io");
+        if !allowed
+            && ["kubernetes.io", "k8s.io", "eks.amazonaws.com"]
+                .into_iter()
+                .any(within)
+        {
+            let message = format!("nodes of EKS cannot have the label '{key}' of their own");
+            let finding = Diagnostic::error(codes::AWS_NAME, message);
+            context.at_key(
+                &path,
+                finding.help("use another domain, or node.kubernetes.io; a kubelet may set no other of Kubernetes' own"),
+            );
+        }
+    }
+}
+
 fn labels(context: &mut Context<'_>, path: &Path, labels: &BTreeMap<String, String>) {
     for (key, value) in labels {
         let path = path.key(key);
-        let (prefix, name) = key
-            .rsplit_once('/')
-            .map_or((None, key.as_str()), |(prefix, name)| (Some(prefix), name));
-        let prefix_ok = prefix.is_none_or(|prefix| problem(prefix, SUBDOMAIN, true).is_none());
-        if name.is_empty() || !is_label_value(name) || !prefix_ok {
+        if !is_label_key(key) {
             let diagnostic = Diagnostic::error(
                 codes::KUBERNETES_NAME,
                 format!("Kubernetes refuses the label '{key}'"),
             );
-            context.at_key(
-                &path,
-                diagnostic.help(
-                    "write NAME or DOMAIN/NAME, at most 63 letters, digits, '-', '_' and '.'",
-                ),
-            );
+            context.at_key(&path, diagnostic.help(KEY_FORM));
         }
         if !is_label_value(value) {
             let diagnostic = Diagnostic::error(
                 codes::KUBERNETES_NAME,
                 format!("Kubernetes refuses '{value}' as a label's value"),
             );
-            context.at(&path, diagnostic.help("at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"));
+            context.at(&path, diagnostic.help(VALUE_FORM));
         }
         if key.starts_with("pipectl.dev/") {
             let diagnostic = Diagnostic::error(

@@ -6,7 +6,7 @@ use crate::{
     model::Provider,
     yaml::{Path, at},
 };
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, ops::RangeInclusive};
 
 /// An IPv4 range, or why the text is none.
 fn parse_range(text: &str) -> Result<(Ipv4Addr, u32), String> {
@@ -115,6 +115,20 @@ fn vpc_range(context: &mut Context<'_>, path: &Path) {
                         .label("from /16 to /24")
                         .help("take a range such as 10.0.0.0/16"),
                 );
+            } else if let Some((range, whose)) = unusable((address, length)) {
+                let message = format!("no VPC can have the range {}", spec.network.cidr);
+                let diagnostic = Diagnostic::error(codes::CIDR, message)
+                    .label(format!("{range}: {whose}"))
+                    .help("take a range in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16");
+                context.at(path, diagnostic);
+            } else if overlap((DOCKER, 16), (address, length)) {
+                let message = format!("services of AWS use {DOCKER}/16 themselves");
+                let diagnostic = Diagnostic::warning(codes::CIDR, message);
+                context.at(
+                    path,
+                    diagnostic
+                        .help("AWS advises against it; take another range, such as 10.0.0.0/16"),
+                );
             } else if !address.is_private() && !is_shared(address) {
                 let diagnostic = Diagnostic::warning(
                     codes::CIDR,
@@ -125,6 +139,27 @@ fn vpc_range(context: &mut Context<'_>, path: &Path) {
         }
         Err(message) => context.at(path, range_finding(&message)),
     }
+}
+
+/// A range with which addresses of services of AWS collide (Amazon VPC user guide: VPC CIDR blocks).
+const DOCKER: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 0);
+
+/// The ranges that no host of a network can have, with whose they are (RFC 6890). The link-local one AWS assigns to no VPC
+/// (Amazon VPC user guide: IPv4 CIDR block association restrictions); of the others its pages say nothing.
+const UNUSABLE: [(Ipv4Addr, u32, &str); 5] = [
+    (Ipv4Addr::new(0, 0, 0, 0), 8, "a host's own network"),
+    (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback addresses"),
+    (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local addresses"),
+    (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast addresses"),
+    (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved addresses"),
+];
+
+/// The range of [`UNUSABLE`] in which a range has addresses, and whose it is.
+fn unusable(range: (Ipv4Addr, u32)) -> Option<(String, &'static str)> {
+    UNUSABLE
+        .iter()
+        .find(|(address, length, _)| overlap((*address, *length), range))
+        .map(|(address, length, whose)| (format!("{address}/{length}"), *whose))
 }
 
 /// The shared range 100.64.0.0/10, which AWS allows for VPCs.
@@ -216,7 +251,8 @@ pub(super) fn aws(context: &mut Context<'_>) {
             );
         }
         for (index, zone) in spec.network.zones.iter().enumerate() {
-            if !zone.starts_with(eks.region.as_str()) || zone.len() <= eks.region.len() {
+            let inside = zone.starts_with(eks.region.as_str()) && zone.len() > eks.region.len();
+            if !zone.is_empty() && !inside {
                 refuse(
                     context,
                     &at!["spec", "network", "zones", index],
@@ -227,6 +263,20 @@ pub(super) fn aws(context: &mut Context<'_>) {
         }
     }
     let zones = at!["spec", "network", "zones"];
+    for (index, _) in spec
+        .network
+        .zones
+        .iter()
+        .enumerate()
+        .filter(|(_, zone)| zone.is_empty())
+    {
+        refuse(
+            context,
+            &zones.index(index),
+            "a zone has no name".to_owned(),
+            "write a zone's name, such as us-west-2a, or remove the entry",
+        );
+    }
     if spec.network.zones.len() == 1 {
         refuse(
             context,
@@ -273,6 +323,10 @@ pub(super) fn aws(context: &mut Context<'_>) {
     }
 }
 
+/// The gibibytes of a node's disk: no fewer than EKS' image of Amazon Linux 2023 has (amazon-eks-ami pull request 1581, cilium pull
+/// request 43051), no more than a gp3 volume can have (EC2 API reference: `EbsBlockDevice`).
+const NODE_DISK: RangeInclusive<u64> = 20..=64 * 1024;
+
 pub(super) fn node_groups(context: &mut Context<'_>) {
     for (index, group) in context.pipeline.spec.node_groups.iter().enumerate() {
         let (least, most) = group.bounds();
@@ -299,6 +353,18 @@ pub(super) fn node_groups(context: &mut Context<'_>) {
                     "node group {} starts with {} nodes, more than its maxSize {most}",
                     group.name, group.size
                 ),
+            );
+        }
+        if !NODE_DISK.contains(&group.disk_size.gibibytes_ceil()) {
+            let message = format!(
+                "nodes of group {} cannot have a disk of {}",
+                group.name, group.disk_size
+            );
+            context.at(
+                &base.key("diskSize"),
+                Diagnostic::error(codes::OUT_OF_RANGE, message)
+                    .label("from 20Gi to 64Ti")
+                    .help("EKS' image needs 20Gi, and a gp3 volume has at most 64Ti"),
             );
         }
         if group.instance_types.is_empty() {

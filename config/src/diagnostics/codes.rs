@@ -105,7 +105,7 @@ codes! {
         "Names consist of lower-case letters, digits and hyphens, begin and end with a letter or digit, and have at most 63 characters; for some things fewer, since other names are derived from them.",
         "name: Streaming_Cluster";
     AWS_NAME = "CFG027", "AWS would refuse the value.",
-        "EKS cluster names have at most 100 letters, digits, hyphens and underscores and begin with a letter or digit; accounts have 12 digits; regions, VPC and subnet ids have their own forms.",
+        "EKS cluster names have at most 100 letters, digits, hyphens and underscores and begin with a letter or digit; accounts have 12 digits; regions, VPC and subnet ids have their own forms. Tags have keys of up to 128 and values of up to 256 letters, digits, spaces and _ . : / = + - @, not the keys of AWS, Kubernetes or pipectl, and 40 at most, since others set some, too.",
         "account: \"1234\"";
     DUPLICATE = "CFG028", "A name or port is used twice.",
         "Names must differ within their list, and ports within their listener list or cluster.",

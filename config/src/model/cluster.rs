@@ -99,13 +99,13 @@ pub struct NodeGroup {
     /// The most nodes; without it, as many as `size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_size: Option<u32>,
-    /// The size of each node's disk.
+    /// The size of each node's disk, 20Gi to 64Ti; AWS counts whole gibibytes, to which it is rounded up.
     #[serde(default = "default_disk_size")]
     pub disk_size: Size,
-    /// Labels of the nodes.
+    /// Labels of the nodes. On EKS each needs a value, and none of Kubernetes' own domains but `node.kubernetes.io` is taken.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Taints of the nodes.
+    /// Taints of the nodes; their keys and values are written as those of labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taints: Vec<Taint>,
     /// On-demand or spot instances.

@@ -130,6 +130,10 @@ text_unit!(
     "1.35"
 );
 
+/// The largest minor number that is taken for a version: three new ones come a year (Kubernetes release cadence), so that
+/// more is a slip of the hand.
+const MINOR: u32 = 999;
+
 impl KubernetesVersion {
     /// The version `major.minor`.
     pub const fn new(major: u32, minor: u32) -> Self {
@@ -162,7 +166,13 @@ impl FromStr for KubernetesVersion {
             .collect::<Option<_>>()
             .ok_or_else(refuse)?;
         match parts[..] {
-            [major, minor] | [major, minor, _] => Ok(Self { major, minor }),
+            [1, 0..=MINOR] | [1, 0..=MINOR, _] => Ok(Self {
+                major: parts[0],
+                minor: parts[1],
+            }),
+            [_, _] | [_, _, _] => Err(UnitError(format!(
+                "there is no Kubernetes {text}; write a version such as 1.35"
+            ))),
             _ => Err(refuse()),
         }
     }
@@ -211,7 +221,17 @@ mod tests {
             KubernetesVersion::new(1, 35)
         );
         assert!(KubernetesVersion::new(1, 9) < KubernetesVersion::new(1, 33));
-        for text in ["", "1", "v1.35", "1.x", "1.2.3.4"] {
+        for text in [
+            "",
+            "1",
+            "v1.35",
+            "1.x",
+            "1.2.3.4",
+            "1.4294967295",
+            "1.4294967296",
+            "135.0",
+            "0.9",
+        ] {
             assert!(text.parse::<KubernetesVersion>().is_err(), "{text}");
         }
     }

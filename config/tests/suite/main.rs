@@ -1,6 +1,7 @@
 //! Loads whole pipeline files, good and bad.
 #![allow(missing_docs, reason = "tests name themselves")]
 
+mod aws_limits;
 mod blueprint;
 mod codes;
 mod docs;

@@ -72,6 +72,22 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Tags with values that AWS takes, and that a reader of YAML could mistake as well.
+fn tags() -> impl Strategy<Value = Value> {
+    let odd = [
+        "", " ", "null", "yes", "0644", "1.30", "1e3", "0x1f", "-", "- a", "a: b", "@", "---",
+        "...",
+    ];
+    let value = prop_oneof![
+        proptest::sample::select(odd.to_vec()).prop_map(str::to_owned),
+        "[a-zA-Z0-9 _.:/=+@가-힣-]{0,20}"
+    ];
+    vec(("k[a-z]{1,6}", value), 0..4).prop_map(|entries| {
+        let text = |(key, value)| (key, Value::String(value));
+        Value::Object(entries.into_iter().map(text).collect())
+    })
+}
+
 fn map_of_text() -> impl Strategy<Value = Value> {
     vec(("[a-z]{1,6}", text()), 0..4).prop_map(|entries| {
         Value::Object(
@@ -144,7 +160,7 @@ fn spec() -> impl Strategy<Value = Value> {
         vec(spark_application(), 0..3),
         vec(workload, 0..2),
         option::of(1..10_000_u64),
-        map_of_text(),
+        tags(),
         any::<bool>(),
     )
         .prop_map(
