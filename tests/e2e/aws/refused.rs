@@ -114,6 +114,10 @@ fn what_cannot_work_is_refused_before_anything_is_made() {
     stranger.cluster("pipectl-strict", &role, &subnets);
     let taken = sandbox.account();
     step_fails(&up(&[]), "account/preflight", "ACC009", "pipectl-strict");
+    // What is refused is no work to do, and nothing to go on with.
+    let planned = world.pipectl(&["plan", &file, &option, "--detailed-exitcode"]);
+    let planned = planned.exits(7).complains("ACC009").says("pipectl-strict");
+    assert!(!planned.stderr.contains("next:"), "{}", planned.described());
     holds("a cluster of that name", &taken);
     let named = ["--set", "cluster.name=beside"];
     let beside = ["up", &file, "--env", "mine", named[0], named[1]];
@@ -176,7 +180,8 @@ fn missing_permissions_are_named_before_anything_is_made() {
 /// Holds that a run failed in this step with this error, which says what it is about and what to do.
 #[track_caller]
 fn step_fails(run: &Outcome, step: &str, code: &str, words: &str) {
-    assert_eq!(run.code(), 1, "{}", run.described());
+    let exit = if code == "ACC009" { 7 } else { 1 };
+    assert_eq!(run.code(), exit, "{}", run.described());
     let events = run.events();
     assert_eq!(
         events.failures(),
