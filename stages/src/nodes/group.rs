@@ -316,11 +316,15 @@ impl Resource for GroupResource {
         differs("minSize", now.min.to_string(), wanted.min.to_string());
         differs("maxSize", now.max.to_string(), wanted.max.to_string());
         differs("labels", words(&live.labels), words(&self.group.labels));
-        let taints = |taints: BTreeSet<Taint>| json!(taints).to_string();
+        let taints = |taints: BTreeSet<Taint>| match taints.is_empty() {
+            true => "none".to_owned(),
+            false => json!(taints).to_string(),
+        };
         let live_taints: BTreeSet<Taint> = live.taints.iter().cloned().collect();
         differs("taints", taints(live_taints), taints(self.taints()));
         if let Some(version) = self.behind(live) {
-            differs("version", live.version.clone().unwrap_or_default(), version);
+            let now = live.version.clone();
+            differs("version", now.unwrap_or_else(|| "none".to_owned()), version);
         }
         let retag = tags::retag(&live.tags, &self.tags(cx), &tags::set_before(cx));
         differences.extend(tags::differences(&resource, &live.tags, &retag));
@@ -357,10 +361,7 @@ impl Resource for GroupResource {
 
     fn summary(&self, live: &NodeGroup) -> String {
         let types = live.make.instance_types.join(", ");
-        match live.scaling.desired {
-            1 => format!("1 node of {types}"),
-            nodes => format!("{nodes} nodes of {types}"),
-        }
+        nodes_of(live.scaling.desired, &types)
     }
 
     async fn readiness(&self, cx: &StepContext) -> Result<Readiness, StepError> {
@@ -491,7 +492,19 @@ impl GroupResource {
     }
 }
 
+/// So many nodes of these types, in words.
+pub(super) fn nodes_of(count: u32, types: &str) -> String {
+    match count {
+        1 => format!("1 node of {types}"),
+        count => format!("{count} nodes of {types}"),
+    }
+}
+
+/// Labels, in words for a plan.
 fn words(labels: &BTreeMap<String, String>) -> String {
+    if labels.is_empty() {
+        return "none".to_owned();
+    }
     let pairs: Vec<String> = labels
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
@@ -504,6 +517,15 @@ mod tests {
     use pipectl_config::{ExistingVpc, NatMode};
 
     use super::*;
+
+    #[test]
+    fn no_labels_and_single_nodes_have_words() {
+        assert_eq!(words(&BTreeMap::new()), "none");
+        let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        assert_eq!(words(&labels), "a=b");
+        assert_eq!(nodes_of(1, "m6i.large"), "1 node of m6i.large");
+        assert_eq!(nodes_of(2, "m6i.large"), "2 nodes of m6i.large");
+    }
 
     #[test]
     fn other_subnets_are_another_make() {

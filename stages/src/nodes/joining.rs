@@ -9,6 +9,7 @@ use std::{
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::group::nodes_of;
 use crate::{
     cloud::{Pace, cloud},
     context::StepContext,
@@ -57,10 +58,8 @@ impl Joining {
         let (ready, wanted) = (count(ready), group.scaling.desired);
         let state = match group.state {
             NodeGroupState::Active if ready >= wanted => {
-                return Ok(Readiness::Ready(format!(
-                    "{wanted} nodes of {}",
-                    group.make.instance_types.join(", ")
-                )));
+                let types = group.make.instance_types.join(", ");
+                return Ok(Readiness::Ready(nodes_of(wanted, &types)));
             }
             NodeGroupState::Active => "ACTIVE",
             NodeGroupState::Updating => "UPDATING",

@@ -72,6 +72,7 @@ fn ranges_and_zones_are_checked() {
     for (form, code) in [
         ("CidrBlock=10.0.0.0/8", "InvalidVpc.Range"),
         ("CidrBlock=10.0.0.0/29", "InvalidVpc.Range"),
+        ("CidrBlock=169.254.0.0/16", "InvalidVpc.Range"),
         ("CidrBlock=ten", "InvalidParameterValue"),
         ("", "MissingParameter"),
     ] {

@@ -169,7 +169,10 @@ pub(crate) fn cidr_block(params: Params<'_>, name: &str) -> Result<Cidr, ApiErro
 
 fn create_vpc(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, ApiError> {
     let cidr = cidr_block(params, "CidrBlock")?;
-    if !(16..=28).contains(&cidr.prefix()) {
+    // Of the ranges without hosts AWS' pages name this one alone (Amazon VPC user guide: CIDR block association restrictions).
+    let link_local = "169.254.0.0/16".parse::<Cidr>();
+    let link_local = link_local.is_ok_and(|range| range.overlaps(cidr));
+    if link_local || !(16..=28).contains(&cidr.prefix()) {
         let message = format!("The CIDR '{}' is invalid.", params.need("CidrBlock")?);
         return Err(ApiError::new("InvalidVpc.Range", message));
     }

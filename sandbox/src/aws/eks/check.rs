@@ -1,4 +1,6 @@
-//! What EKS looks at before it makes something: roles, subnets, groups, names.
+//! What EKS looks at before it makes something: roles, subnets, groups, names, labels, disks.
+
+use std::collections::BTreeMap;
 
 use crate::aws::ec2::security_group::Group;
 use crate::aws::ec2::subnet::Subnet;
@@ -8,7 +10,7 @@ use crate::aws::wire::params::Params;
 use crate::aws::world::scene::Scene;
 use crate::aws::world::zones;
 
-use super::bad_parameter;
+use super::{bad_parameter, bad_request};
 
 /// Zones in which EKS has no control planes (EKS user guide: network requirements).
 const WITHOUT_EKS: [&str; 3] = ["use1-az3", "usw1-az2", "cac1-az3"];
@@ -29,6 +31,65 @@ pub(super) fn name<'a>(
         "The {field} '{name}' must satisfy regular expression pattern: [a-zA-Z0-9][a-zA-Z0-9-_]* and have at most {longest} \
          characters"
     )))
+}
+
+/// The form of a name in Kubernetes: letters and digits at both ends.
+fn is_name(text: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let inner = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    text.len() <= 63
+        && text.chars().all(inner)
+        && edge(text.chars().next())
+        && edge(text.chars().next_back())
+}
+
+/// The key of a label or taint: a name, with a domain and a slash before it or without.
+pub(super) fn label_key(key: &str) -> Result<(), ApiError> {
+    let (domain, name) = key.split_once('/').unwrap_or(("a", key));
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    let is_domain = !domain.is_empty() && domain.len() <= 253 && domain.chars().all(lower);
+    if is_domain && is_name(name) {
+        return Ok(());
+    }
+    Err(bad_parameter(format!(
+        "Invalid key: {key}: it must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+         alphanumeric character, with an optional DNS subdomain prefix and '/'"
+    )))
+}
+
+/// The value of a label, or of a taint that has one.
+pub(super) fn label_value(value: &str) -> Result<(), ApiError> {
+    if is_name(value) {
+        return Ok(());
+    }
+    Err(bad_parameter(format!(
+        "Invalid value: {value} : field must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+         alphanumeric character"
+    )))
+}
+
+/// Labels, of which EKS takes none without a value.
+pub(super) fn labels(labels: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    for (key, value) in labels {
+        label_key(key)?;
+        label_value(value)?;
+    }
+    Ok(())
+}
+
+/// The size of a node's disk in GiB: no smaller than the image, no larger than a gp3 volume can be.
+pub(super) fn disk(gib: i64) -> Result<i64, ApiError> {
+    if gib < 20 {
+        return Err(bad_request(format!(
+            "Volume of size {gib}GB is smaller than snapshot 'snap-0e5a1c0ffee5a1c00', expect size>= 20GB"
+        )));
+    }
+    if gib > 65_536 {
+        return Err(bad_parameter(format!(
+            "The disk size {gib} is larger than 65536 GiB."
+        )));
+    }
+    Ok(gib)
 }
 
 /// A role that a service of AWS can assume. A role, or a change of it, is not known at once.

@@ -229,9 +229,15 @@ pub(super) fn taints(list: &[Params<'_>]) -> Result<Vec<Taint>, ApiError> {
             if !["NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"].contains(&effect) {
                 return Err(bad_parameter(format!("Unknown taint effect {effect}")));
             }
+            let key = taint.need("key")?;
+            let value = taint.text("value").unwrap_or_default();
+            check::label_key(key)?;
+            if !value.is_empty() {
+                check::label_value(value)?;
+            }
             Ok(Taint {
-                key: taint.need("key")?.to_owned(),
-                value: taint.text("value").unwrap_or_default().to_owned(),
+                key: key.to_owned(),
+                value: value.to_owned(),
                 effect: effect.to_owned(),
             })
         })
@@ -415,7 +421,9 @@ fn prepare(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Nodegroup, ApiEr
             "Requested Nodegroup version {wanted} is invalid"
         )));
     }
-    let disk = params.number("diskSize")?.unwrap_or(20);
+    let disk = check::disk(params.number("diskSize")?.unwrap_or(20))?;
+    let labels = map(params, "labels");
+    check::labels(&labels)?;
     let taints = taints(&params.sections("taints"))?;
     let most_unavailable = params.tree().get("updateConfig").cloned();
     let (cluster_name, role) = (cluster.name.clone(), role.to_owned());
@@ -438,7 +446,7 @@ fn prepare(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Nodegroup, ApiEr
         image,
         role,
         disk,
-        labels: map(params, "labels"),
+        labels,
         taints,
         profile: format!("eks-{uid}"),
         uid,

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::nodegroup::{GroupStatus, Nodegroup, group_mut, group_of, scaling, taints};
 use super::update::Update;
-use super::{Cluster, Event, bad_parameter, by_id, changed, in_use, map, node, update, version};
+use super::{
+    Cluster, Event, bad_parameter, by_id, changed, check, in_use, map, node, update, version,
+};
 use crate::aws::service::Action;
 use crate::aws::wire::error::ApiError;
 use crate::aws::wire::params::Params;
@@ -76,6 +78,7 @@ fn update_config(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Api
             map(change, "addOrUpdateLabels"),
             change.texts("removeLabels"),
         );
+        check::labels(&add)?;
         list.push(("LabelsToAdd", json!(add).to_string()));
         list.push(("LabelsToRemove", json!(gone).to_string()));
         labels.extend(add);

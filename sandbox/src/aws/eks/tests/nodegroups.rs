@@ -94,6 +94,41 @@ fn a_node_group_needs_a_network_and_goes_before_its_cluster() {
 }
 
 #[test]
+fn labels_taints_and_disks_are_checked() {
+    let mut ground = ground();
+    ground.up();
+    let taint =
+        |key: &str, value: &str| json!([{"key": key, "value": value, "effect": "NO_SCHEDULE"}]);
+    for (field, value, code) in [
+        ("taints", taint("a b", ""), "InvalidParameterException"),
+        ("taints", taint("a", "b c"), "InvalidParameterException"),
+        ("labels", json!({"a b": "c"}), "InvalidParameterException"),
+        ("labels", json!({"a": ""}), "InvalidParameterException"),
+        ("diskSize", json!(19), "InvalidRequestException"),
+        ("diskSize", json!(65_537), "InvalidParameterException"),
+    ] {
+        let mut new = ground.group(1);
+        new[field] = value.clone();
+        let answer = refused(&mut ground.stage, "CreateNodegroup", new);
+        assert_eq!(answer, code, "{field}: {value}");
+    }
+    let mut new = ground.group(1);
+    new["taints"] = taint("example.org/dedicated", "");
+    new["labels"] = json!({"example.org/team": "a"});
+    new["diskSize"] = json!(65_536);
+    call(&mut ground.stage, "CreateNodegroup", new);
+    ground.addon("vpc-cni");
+    ground.stage.pass(400);
+    let change = json!({
+        "clusterName": "c", "nodegroupName": "g", "labels": {"addOrUpdateLabels": {"team": ""}},
+    });
+    assert_eq!(
+        refused(&mut ground.stage, "UpdateNodegroupConfig", change),
+        "InvalidParameterException"
+    );
+}
+
+#[test]
 fn nodes_that_do_not_join_fail_their_group() {
     let mut ground = ground();
     ground.up();
