@@ -129,6 +129,21 @@ async fn the_control_plane_goes_through_each_version_and_the_rest_follows() {
     let back = street.house.up(&pipeline(&[older])).await;
     assert_eq!(back.error_of("account/preflight").code, "EKS003");
     assert_eq!(street.account.changes(), []);
+    // Nor to what EKS does not have, of the version or of an add-on that stands in another one.
+    for (change, code) in [
+        (("spec.cluster.kubernetesVersion", "1.99"), "ACC007"),
+        (
+            (
+                "spec.addons",
+                "[{name: coredns, version: v0.0.1-eksbuild.1}]",
+            ),
+            "ADD001",
+        ),
+    ] {
+        let refused = street.house.up(&pipeline(&[change])).await;
+        assert_eq!(refused.error_of("account/preflight").code, code);
+        assert_eq!(street.account.changes(), []);
+    }
     street.down().await;
 }
 
