@@ -134,5 +134,6 @@ pub struct PipelineSpec {
     /// Tags for every cloud resource, in addition to pipectl's own: at most 40, with keys of up to 128 and values of up to 256
     /// letters, digits, spaces and `_ . : / = + - @`. Keys that begin with `aws:`, `eks:`, `kubernetes.io` or `pipectl.dev/`, and
     /// `Name`, are set by others.
+    #[schemars(extend("maxProperties" = 40, "propertyNames" = {"minLength": 1, "maxLength": 128}))]
     pub tags: BTreeMap<String, String>,
 }

@@ -14,6 +14,7 @@ pub struct Network {
     pub zone_count: u8,
     /// The availability zones by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("uniqueItems" = true))]
     pub zones: Vec<String>,
     /// How private subnets reach the internet.
     pub nat: NatMode,
@@ -59,8 +60,10 @@ pub struct ExistingVpc {
     /// The VPC's id, such as `vpc-0a1b2c3d4e5f60718`.
     pub id: String,
     /// Ids of the private subnets, in at least two zones.
+    #[schemars(extend("uniqueItems" = true))]
     pub private_subnets: Vec<String>,
     /// Ids of the public subnets; needed for public load balancers only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("uniqueItems" = true))]
     pub public_subnets: Vec<String>,
 }

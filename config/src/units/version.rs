@@ -125,7 +125,7 @@ pub struct KubernetesVersion {
 text_unit!(
     KubernetesVersion,
     "kubernetes-version",
-    r"^[0-9]+\.[0-9]+(\.[0-9]+)?$",
+    r"^1\.[0-9]{1,3}(\.[0-9]+)?$",
     "A Kubernetes version: major and minor number; a patch number is ignored.",
     "1.35"
 );
