@@ -274,7 +274,8 @@ pub fn same_account(account: &str, caller: &Caller, what: &str) -> Result<(), Fa
         ),
     )
     .hint(format!(
-        "use credentials of account {account}: with --profile or --role-arn, in the file with spec.provider.eks.profile, or with AWS_PROFILE"
+        "use credentials of account {account}: with spec.provider.eks.profile or roleArn in the file (up: --set provider.eks.profile=NAME), \
+         with --profile or --role-arn (status, down, list), or with AWS_PROFILE"
     )))
 }
 

@@ -124,8 +124,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "EKS003",
-        "EKS does not go back to an older Kubernetes version.",
-        "put spec.cluster.kubernetesVersion back, or take the environment down and bring it up anew",
+        "EKS does not go to that Kubernetes version from the one that runs: never back, and up by one minor version at a time, the nodes with it.",
+        "name the next minor version in spec.cluster.kubernetesVersion and run pipectl up for each; to go back, take the environment down and bring it up anew",
     ),
     (
         "EKS004",

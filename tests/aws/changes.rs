@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use pipectl_sandbox::CallCount;
+use pipectl_stages::ports::{
+    clusters::ClusterChange,
+    node_groups::{NodeGroupChange, Scaling},
+};
 use serde_json::Value;
 
 use crate::{
@@ -104,24 +109,34 @@ async fn another_make_is_another_group_and_the_old_one_goes_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_control_plane_goes_through_each_version_and_the_rest_follows() {
+async fn a_version_goes_up_by_one_with_everything_that_has_one() {
     let older = ("spec.cluster.kubernetesVersion", "1.33");
     let mut street = Street::up(&[older]).await;
     assert_eq!(street.cluster()["version"], "1.33");
-    let seen = street.house.up(&pipeline(&[])).await.well();
-    let changed = seen.changed();
-    for step in [
-        "cluster/control-plane",
-        "nodes/group-default",
-        "addons/kube-proxy",
-    ] {
-        assert!(
-            changed.iter().any(|one| one == step),
-            "{step} of {changed:?}"
-        );
+    // Two at a time do not go, and nothing is tried.
+    street.account.aws.reset_counters();
+    let far = street.house.up(&pipeline(&[])).await;
+    let refused = far.error_of("cluster/control-plane");
+    assert_eq!(refused.code, "EKS003");
+    assert!(refused.hint.as_deref().unwrap().contains("1.34"));
+    assert_eq!(street.account.changes(), []);
+    for version in ["1.34", "1.35"] {
+        let wanted = pipeline(&[("spec.cluster.kubernetesVersion", version)]);
+        let seen = street.house.up(&wanted).await.well();
+        let changed = seen.changed();
+        for step in [
+            "cluster/control-plane",
+            "nodes/group-default",
+            "addons/kube-proxy",
+        ] {
+            assert!(
+                changed.iter().any(|one| one == step),
+                "{step} of {changed:?}"
+            );
+        }
+        assert_eq!(street.cluster()["version"], version);
+        assert_eq!(street.groups()[0]["version"], version);
     }
-    assert_eq!(street.cluster()["version"], "1.35");
-    assert_eq!(street.groups()[0]["version"], "1.35");
     street.account.aws.reset_counters();
     street.house.up(&pipeline(&[])).await.well();
     assert_eq!(street.account.changes(), []);
@@ -144,6 +159,54 @@ async fn the_control_plane_goes_through_each_version_and_the_rest_follows() {
         assert_eq!(refused.error_of("account/preflight").code, code);
         assert_eq!(street.account.changes(), []);
     }
+    street.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_an_earlier_run_began_are_waited_for_and_not_made_again() {
+    let older = ("spec.cluster.kubernetesVersion", "1.34");
+    let mut street = Street::up(&[older]).await;
+    let ports = street.account.ports(&street.house.cluster).await;
+    let cloud = ports.cloud.unwrap();
+    let cluster = street.cluster()["name"].as_str().unwrap().to_owned();
+    let newer = ClusterChange::Version("1.35".to_owned());
+    let begun = cloud.clusters.change(&cluster, &newer, "before").await;
+    begun.unwrap();
+    street.account.aws.reset_counters();
+    street.house.up(&pipeline(&[])).await.well();
+    assert_eq!(street.cluster()["version"], "1.35");
+    let of_clusters = |count: &CallCount| count.action == "UpdateClusterVersion";
+    assert!(!street.account.changes().iter().any(of_clusters));
+
+    // A group takes one change at a time, and this one takes as long as a roll of its nodes.
+    let group = street.groups()[0]["name"].as_str().unwrap().to_owned();
+    let labelled = NodeGroupChange::Config {
+        scaling: Scaling {
+            min: 2,
+            max: 2,
+            desired: 2,
+        },
+        labels: [("before".to_owned(), "yes".to_owned())].into(),
+        remove_labels: Vec::new(),
+        taints: Vec::new(),
+        remove_taints: Vec::new(),
+    };
+    let begun = cloud
+        .node_groups
+        .change(&cluster, &group, &labelled, "before")
+        .await;
+    begun.unwrap();
+    let sized = pipeline(&[(
+        "spec.nodeGroups",
+        "[{name: default, size: 3, labels: {after: 'yes'}}]",
+    )]);
+    street.account.aws.reset_counters();
+    street.house.up(&sized).await.well();
+    assert_eq!(street.account.refused(), Vec::<String>::new());
+    let groups = street.groups();
+    assert_eq!(groups[0]["scaling"]["desired"], 3);
+    assert_eq!(groups[0]["labels"]["after"], "yes");
+    assert!(groups[0]["labels"]["before"].is_null());
     street.down().await;
 }
 

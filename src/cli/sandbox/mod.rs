@@ -288,7 +288,13 @@ async fn status(sandbox: &Sandbox, format: DataFormat, output: Output) -> Result
         ));
     }
     output.line("");
-    output.line("  next        eval \"$(pipectl sandbox env)\" · pipectl sandbox logs · pipectl sandbox stop");
+    let name = match sandbox.name() {
+        "default" => String::new(),
+        name => format!(" --name {name}"),
+    };
+    output.line(format!(
+        "  next        eval \"$(pipectl sandbox env{name})\" · pipectl sandbox logs{name} · pipectl sandbox stop{name}"
+    ));
     Ok(Exit::Ok)
 }
 

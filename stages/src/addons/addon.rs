@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::{
     cloud::{
         Look, Pace, Resource, cloud, cut_off, known, names, tags,
-        update::{Update, not_begun},
+        update::{self, Update, not_begun},
     },
     cluster,
     context::StepContext,
     error::{PortError, StepError},
     ports::{
         addons::{Addon, AddonSpec, AddonState, AddonVersion},
-        cloud::Tags,
+        cloud::{Issue, Tags},
     },
     step::{Change, Difference, Readiness},
 };
@@ -79,6 +79,12 @@ pub fn resolve(
         .or(offered.first())
         .map(|offer| offer.version.clone())
         .ok_or_else(|| refused(format!("EKS has none for Kubernetes {kubernetes}")))
+}
+
+/// The first issue that does not pass by itself.
+fn lasting(addon: &Addon) -> Option<&Issue> {
+    let mut issues = addon.issues.iter();
+    issues.find(|issue| !PASSING.contains(&issue.code.as_str()))
 }
 
 impl AddonResource {
@@ -248,6 +254,7 @@ impl Resource for AddonResource {
         let cloud = cloud(cx)?;
         let what = format!("add-on {}", self.name());
         let failed = |error: PortError| not_begun(error, &what);
+        let live = self.settled(cx, live).await?;
         let version = self.version(cx, Some(&live.version)).await?;
         if live.state == AddonState::CreateFailed {
             return self.replace(cx, version).await;
@@ -308,10 +315,7 @@ impl Resource for AddonResource {
         let Some(live) = self.find(cx).await? else {
             return Ok(Readiness::waiting("the add-on is not seen yet"));
         };
-        let lasting = live
-            .issues
-            .iter()
-            .any(|issue| !PASSING.contains(&issue.code.as_str()));
+        let lasting = lasting(&live).is_some();
         Ok(match live.state {
             AddonState::Active => Readiness::Ready(self.summary(&live)),
             AddonState::CreateFailed | AddonState::UpdateFailed | AddonState::DeleteFailed => {
@@ -333,6 +337,17 @@ impl Resource for AddonResource {
 }
 
 impl AddonResource {
+    /// The add-on once it takes changes. One whose issues stay is not waited for.
+    async fn settled(&self, cx: &StepContext, live: Addon) -> Result<Addon, StepError> {
+        let busy = |addon: &Addon| {
+            matches!(addon.state, AddonState::Creating | AddonState::Updating)
+                && lasting(addon).is_none()
+        };
+        let what = format!("add-on {}", live.name);
+        let pause = self.pace.poll(super::POLL);
+        update::settled(cx, &what, pause, live, busy, || self.find(cx)).await
+    }
+
     /// One that came to nothing cannot be changed, only installed anew.
     async fn replace(&self, cx: &StepContext, version: String) -> Result<Addon, StepError> {
         let cloud = cloud(cx)?;

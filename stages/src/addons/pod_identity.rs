@@ -11,7 +11,7 @@ use crate::{
     cloud::{Look, Resource, cloud, known, names, role, tags},
     cluster,
     context::StepContext,
-    error::{PortError, PortErrorKind, Retry, StepError},
+    error::{PortError, Retry, StepError},
     ports::{
         access::{PodIdentity, PodIdentitySpec},
         cloud::Tags,
@@ -84,11 +84,7 @@ impl Resource for EbsIdentity {
     }
 
     fn retry(&self, cx: &StepContext, error: &PortError) -> Retry {
-        match error.kind {
-            PortErrorKind::NotFound => Retry::Soon,
-            PortErrorKind::Invalid if role::is_young(cx, &ebs_role()) => Retry::Soon,
-            kind => kind.retry(),
-        }
+        role::retry_while_young(cx, &ebs_role(), error)
     }
 
     async fn differences(

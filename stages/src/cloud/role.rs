@@ -11,7 +11,7 @@ use super::{Look, Resource, cloud, known, names, tags};
 use crate::{
     account,
     context::StepContext,
-    error::{PortError, Retry, StepError},
+    error::{PortError, PortErrorKind, Retry, StepError},
     ports::{
         cloud::Tags,
         identity::{Role, RoleSpec},
@@ -211,7 +211,7 @@ impl Resource for RoleResource {
     }
 
     fn outputs(&self, cx: &StepContext, live: &Role) -> Value {
-        // A role made in this run may not be known everywhere yet; see `is_young`. One that was recorded may have gone since
+        // A role made in this run may not be known everywhere yet; see `retry_while_young`. One that was recorded may have gone since
         // and be made anew.
         let made = cx.recorded().map(|outputs| outputs["madeIn"].clone());
         let made_now = match (tags::made_at(&live.tags), cx.run_started()) {
@@ -234,13 +234,6 @@ impl Resource for RoleResource {
         format!("role {}", live.name)
     }
 
-    fn retry(&self, _: &StepContext, error: &PortError) -> Retry {
-        match error.kind {
-            crate::error::PortErrorKind::NotFound => Retry::Soon,
-            kind => kind.retry(),
-        }
-    }
-
     fn works(&self, live: &Role) -> Option<String> {
         Some(self.summary(live))
     }
@@ -256,9 +249,19 @@ impl Resource for RoleResource {
     }
 }
 
-/// Whether a role was made in this very run: services refuse a role as invalid until IAM's copies everywhere know it
-/// (IAM user guide, "changes that I make are not always immediately visible"), so such a refusal is worth another try.
+/// What repeating a create promises that hands the role of this step over. A role that was made in this very run is refused as
+/// invalid until IAM's copies everywhere know it (IAM user guide, "changes that I make are not always immediately visible"), so
+/// such a refusal is worth another try.
 #[must_use]
-pub(crate) fn is_young(cx: &StepContext, step: &crate::step::StepId) -> bool {
-    super::text(cx, step, "madeIn").is_some_and(|run| run == cx.run)
+pub(crate) fn retry_while_young(
+    cx: &StepContext,
+    step: &crate::step::StepId,
+    error: &PortError,
+) -> Retry {
+    let young = || super::text(cx, step, "madeIn").is_some_and(|run| run == cx.run);
+    match error.kind {
+        PortErrorKind::NotFound => Retry::Soon,
+        PortErrorKind::Invalid if young() => Retry::Soon,
+        kind => kind.retry(),
+    }
 }

@@ -36,6 +36,39 @@ pub(crate) fn not_begun(error: PortError, what: &str) -> StepError {
     }
 }
 
+/// What is there, once it takes changes: a change that an interrupted run has begun goes on without it, and EKS refuses every
+/// other one meanwhile. As `live` was where it is gone.
+///
+/// # Errors
+/// `STG009` when the run is cancelled; what a look fails with.
+pub(crate) async fn settled<L, F>(
+    cx: &StepContext,
+    what: &str,
+    pause: Duration,
+    mut live: L,
+    busy: impl Fn(&L) -> bool + Send,
+    look: impl Fn() -> F + Send,
+) -> Result<L, StepError>
+where
+    L: Send,
+    F: Future<Output = Result<Option<L>, StepError>> + Send,
+{
+    while busy(&live) {
+        if cx.cancel.is_cancelled() {
+            return Err(cut_off("change", what));
+        }
+        cx.progress(format!(
+            "{what} takes no change yet: an earlier one is under way"
+        ));
+        tokio::time::sleep(pause).await;
+        match look().await? {
+            Some(found) => live = found,
+            None => break,
+        }
+    }
+    Ok(live)
+}
+
 impl Update<'_> {
     /// Waits until the change is carried out, asking `look` how far it is; one that EKS does not know any more counts as
     /// done. What is under way goes on when the run is cancelled.

@@ -10,7 +10,7 @@ use super::{changes, steps};
 use crate::{
     cloud::{Look, Pace, Resource, cloud, known, names, role, tags},
     context::StepContext,
-    error::{PortError, PortErrorKind, Retry, StepError},
+    error::{PortError, Retry, StepError},
     network,
     ports::{
         cloud::Tags,
@@ -142,11 +142,7 @@ impl Resource for ControlPlane {
     }
 
     fn retry(&self, cx: &StepContext, error: &PortError) -> Retry {
-        match error.kind {
-            PortErrorKind::NotFound => Retry::Soon,
-            PortErrorKind::Invalid if role::is_young(cx, &steps::role()) => Retry::Soon,
-            kind => kind.retry(),
-        }
+        role::retry_while_young(cx, &steps::role(), error)
     }
 
     async fn differences(

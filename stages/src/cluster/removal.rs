@@ -21,7 +21,7 @@ use crate::{
         tags,
     },
     context::StepContext,
-    error::{PortError, PortErrorKind, StepError},
+    error::{PortError, StepError},
     nodes::removal::groups,
     objects::ownership::Owner,
     ports::{cloud::Deletion, clusters::ClusterState, keys::KeyState},
@@ -125,12 +125,7 @@ impl Unwanted for ControlPlane {
         cx: &StepContext,
         remnant: &Remnant,
     ) -> Result<Result<Deletion, PortError>, StepError> {
-        let deleted = cloud(cx)?.clusters.delete(&remnant.id).await;
-        Ok(match deleted {
-            // It is being changed: that ends.
-            Err(error) if error.kind == PortErrorKind::Conflict => Ok(Deletion::Accepted),
-            deleted => deleted,
-        })
+        Ok(cloud(cx)?.clusters.delete(&remnant.id).await)
     }
 
     async fn holders(&self, cx: &StepContext, remnant: &Remnant) -> Result<Removed, StepError> {

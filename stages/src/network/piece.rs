@@ -392,14 +392,15 @@ impl<W: Wants> Resource for PieceResource<W> {
                     )
                     .with_hint("mend what it names, then run pipectl up: it makes another one"),
                 )),
-                PieceState::Deleting | PieceState::Deleted => {
-                    Readiness::Failed(Box::new(StepError::new(
+                PieceState::Deleting | PieceState::Deleted => Readiness::Failed(Box::new(
+                    StepError::new(
                         "NET003",
                         "use",
                         self.wants.summary(piece),
-                        "somebody deletes it",
-                    )))
-                }
+                        "it is being deleted, and not by this run",
+                    )
+                    .with_hint("let it end, then run pipectl up: it makes another one"),
+                )),
             },
         })
     }

@@ -20,11 +20,11 @@ use super::{
 use crate::{
     cloud::{
         Look, Pace, Resource, cloud, known, names, role, tags,
-        update::{Update, not_begun},
+        update::{self, Update, not_begun},
     },
     cluster,
     context::StepContext,
-    error::{PortError, PortErrorKind, Retry, StepError},
+    error::{PortError, Retry, StepError},
     network,
     ports::{
         cloud::{Issue, Tags},
@@ -282,11 +282,7 @@ impl Resource for GroupResource {
     }
 
     fn retry(&self, cx: &StepContext, error: &PortError) -> Retry {
-        match error.kind {
-            PortErrorKind::NotFound => Retry::Soon,
-            PortErrorKind::Invalid if role::is_young(cx, &super::role()) => Retry::Soon,
-            kind => kind.retry(),
-        }
+        role::retry_while_young(cx, &super::role(), error)
     }
 
     async fn differences(
@@ -339,9 +335,19 @@ impl Resource for GroupResource {
             let done = clusters.retag(&live.arn, &retag.set, &retag.remove).await;
             done.map_err(|error| error.during("tag", &what))?;
         }
+        let changes =
+            |live: &NodeGroup| self.change(cx, live).is_some() || self.behind(live).is_some();
+        if !changes(&live) {
+            return Ok(self.find(cx, &live.name).await?.unwrap_or(live));
+        }
+        let mut live = self.settled(cx, live).await?;
         if let Some(change) = self.change(cx, &live) {
             let salt = json!(change).to_string();
             self.carry_out(cx, &live, &change, &salt).await?;
+            live = match self.find(cx, &live.name).await? {
+                Some(found) => self.settled(cx, found).await?,
+                None => return Ok(live),
+            };
         }
         if let Some(version) = self.behind(&live) {
             let change = NodeGroupChange::Version(version.clone());
@@ -391,6 +397,20 @@ impl Resource for GroupResource {
 }
 
 impl GroupResource {
+    /// The group once it takes changes. One that comes to nothing is not waited for: its issues say so.
+    async fn settled(&self, cx: &StepContext, live: NodeGroup) -> Result<NodeGroup, StepError> {
+        let name = live.name.clone();
+        let busy = |group: &NodeGroup| {
+            matches!(
+                group.state,
+                NodeGroupState::Creating | NodeGroupState::Updating
+            ) && lasting(&group.issues).is_empty()
+        };
+        let pause = self.pace.poll(super::POLL);
+        let what = format!("node group {name}");
+        update::settled(cx, &what, pause, live, busy, || self.find(cx, &name)).await
+    }
+
     /// The group of the wanted make, by its record, else by its name.
     async fn seek(&self, cx: &StepContext) -> Result<Look<NodeGroup>, StepError> {
         let recorded = cx.recorded().and_then(|outputs| outputs["name"].as_str());

@@ -52,27 +52,31 @@ impl Joining {
         cluster: &str,
         group: &NodeGroup,
     ) -> Result<Readiness, StepError> {
-        let nodes = nodes(cx, &group.name).await?;
-        let ready = nodes.iter().filter(|node| is_ready(node)).count();
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let (ready, wanted) = (count(ready), group.scaling.desired);
-        let state = match group.state {
-            NodeGroupState::Active if ready >= wanted => {
-                let types = group.make.instance_types.join(", ");
-                return Ok(Readiness::Ready(nodes_of(wanted, &types)));
-            }
+        let words = match group.state {
             NodeGroupState::Active => "ACTIVE",
             NodeGroupState::Updating => "UPDATING",
             NodeGroupState::Degraded => "DEGRADED",
             _ => "CREATING",
         };
+        let Some(nodes) = nodes(cx, &group.name).await? else {
+            return Ok(Readiness::waiting(format!(
+                "node group {words}, its nodes not known: the cluster was not entered"
+            )));
+        };
+        let ready = nodes.iter().filter(|node| is_ready(node)).count();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let (ready, wanted) = (count(ready), group.scaling.desired);
+        if group.state == NodeGroupState::Active && ready >= wanted {
+            let types = group.make.instance_types.join(", ");
+            return Ok(Readiness::Ready(nodes_of(wanted, &types)));
+        }
         if group.state == NodeGroupState::Creating
             && let Some(error) = self.lonely(cx, cluster, group, nodes.len()).await?
         {
             return Ok(Readiness::Failed(Box::new(error)));
         }
         Ok(Readiness::InProgress {
-            waiting_for: format!("node group {state}, nodes ready {ready}/{wanted}"),
+            waiting_for: format!("node group {words}, nodes ready {ready}/{wanted}"),
             count: Some((ready, wanted)),
         })
     }
@@ -136,8 +140,11 @@ impl Joining {
     }
 }
 
-/// The nodes of a group as the cluster shows them.
-async fn nodes(cx: &StepContext, group: &str) -> Result<Vec<std::sync::Arc<Value>>, StepError> {
+/// The nodes of a group as the cluster shows them; `None` where nobody has entered the cluster, so that nothing is known of them.
+async fn nodes(
+    cx: &StepContext,
+    group: &str,
+) -> Result<Option<Vec<std::sync::Arc<Value>>>, StepError> {
     let selection = Selection {
         kind: Kind::new("", "", "Node"),
         namespace: None,
@@ -145,14 +152,13 @@ async fn nodes(cx: &StepContext, group: &str) -> Result<Vec<std::sync::Arc<Value
     };
     let all = match cx.ports.objects.list(&selection).await {
         Ok(all) => all,
-        // A look without a way in sees no nodes; the group's own state still counts.
-        Err(error) if error.kind == PortErrorKind::Unreachable => Vec::new(),
+        Err(error) if error.kind == PortErrorKind::Unreachable => return Ok(None),
         Err(error) => return Err(error.during("list", "nodes")),
     };
-    Ok(all
+    let of_group = all
         .into_iter()
-        .filter(|node| node["metadata"]["labels"][NODE_GROUP_LABEL] == group)
-        .collect())
+        .filter(|node| node["metadata"]["labels"][NODE_GROUP_LABEL] == group);
+    Ok(Some(of_group.collect()))
 }
 
 fn is_ready(node: &Value) -> bool {

@@ -12,7 +12,7 @@ use crate::{
     cloud::{CloudOptions, Remnant, Unwanted, cloud, known, obsolete::Obsolete, tags, text},
     cluster,
     context::StepContext,
-    error::{PortError, PortErrorKind, StepError},
+    error::{PortError, StepError},
     objects::ownership::Owner,
     ports::{cloud::Deletion, node_groups::NodeGroupState},
     step::{Need, Step, StepId},
@@ -79,12 +79,7 @@ impl Unwanted for Groups {
         remnant: &Remnant,
     ) -> Result<Result<Deletion, PortError>, StepError> {
         let cluster = known(cx, &cluster::steps::control_plane(), "name")?;
-        let deleted = cloud(cx)?.node_groups.delete(&cluster, &remnant.id).await;
-        Ok(match deleted {
-            // It is being changed: that ends, and the next look asks again.
-            Err(error) if error.kind == PortErrorKind::Conflict => Ok(Deletion::Accepted),
-            deleted => deleted,
-        })
+        Ok(cloud(cx)?.node_groups.delete(&cluster, &remnant.id).await)
     }
 
     fn gone(&self) -> String {

@@ -15,7 +15,7 @@ use crate::{
     },
     cluster::removal::load_balancers,
     context::StepContext,
-    error::{PortError, PortErrorKind, StepError},
+    error::{PortError, StepError},
     ports::{
         cloud::Deletion,
         compute::{Instance, InstanceState, Selector, Snapshot},
@@ -152,11 +152,7 @@ impl Unwanted for Groups {
             return Ok(Ok(Deletion::Absent));
         };
         let groups = &cloud(cx)?.node_groups;
-        Ok(match groups.delete(&cluster.name, &remnant.id).await {
-            // It is being changed: that ends.
-            Err(error) if error.kind == PortErrorKind::Conflict => Ok(Deletion::Accepted),
-            deleted => deleted,
-        })
+        Ok(groups.delete(&cluster.name, &remnant.id).await)
     }
 
     fn gone(&self) -> String {

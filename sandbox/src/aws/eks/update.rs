@@ -400,6 +400,19 @@ fn update_version(scene: &mut Scene<'_>, params: Params<'_>) -> Result<Value, Ap
             cluster.version
         )));
     }
+    let behind: Vec<&str> = cluster
+        .nodegroups
+        .values()
+        .filter(|group| group.version != cluster.version)
+        .map(|group| group.name.as_str())
+        .collect();
+    if !behind.is_empty() {
+        return Err(bad_parameter(format!(
+            "Nodegroups {} must be updated to match cluster version {} before updating cluster version",
+            behind.join(", "),
+            cluster.version
+        )));
+    }
     let name = cluster.name.clone();
     let list = vec![
         ("Version", wanted.to_owned()),
