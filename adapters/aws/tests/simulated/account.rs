@@ -3,11 +3,11 @@
 use aws_sdk_ec2::types::InstanceType as SdkInstanceType;
 use pipectl_sandbox::aws::AwsFaultEffect;
 use pipectl_stages::ports::{
-    account::{AccountApi, Quota, QuotaUse},
+    account::{AccountApi, Allowance, Allowances, Caller, Deed, Quota, QuotaUse},
     identity::{IdentityApi, RoleSpec},
     network::{NewPiece, PieceSpec},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     place::{fault, with},
@@ -75,6 +75,82 @@ async fn the_principal_of_an_assumed_role_has_its_path() {
         caller.principal,
         format!("arn:aws:iam::{}:role/deploy", caller.account)
     );
+}
+
+/// What a session may do is asked about its role; who may not ask is told so, and nobody asks about the root user.
+#[tokio::test]
+async fn what_the_caller_may_do_is_told_beforehand() {
+    let account = Account::new().await;
+    let deed = |action: &str, resource: Option<&str>| Deed {
+        action: action.to_owned(),
+        resource: resource.map(str::to_owned),
+    };
+    let role = |name: &str| format!("arn:aws:iam::111122223333:role/pipectl/{name}");
+    let (ours, other) = (role("ours/cluster"), "arn:aws:iam::111122223333:role/x");
+    let deeds = [
+        deed("ec2:DescribeVpcs", None),
+        deed("iam:CreateRole", Some(&ours)),
+        deed("iam:DeleteRole", Some(other)),
+        deed("eks:CreateCluster", None),
+        deed("ec2:CreateVpc", None),
+        deed("kms:CreateKey", None),
+    ];
+    let mut statements = vec![
+        json!({"Effect": "Allow", "Action": "ec2:Describe*", "Resource": "*"}),
+        json!({"Effect": "Allow", "Action": "iam:*Role", "Resource": "arn:aws:iam::*:role/pipectl/*"}),
+        json!({"Effect": "Allow", "Action": "iam:GetRole", "Resource": "*"}),
+        json!({"Effect": "Allow", "Action": "eks:*", "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": "us-west-2"}}}),
+        json!({"Effect": "Allow", "Action": "ec2:CreateVpc", "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestTag/team": "data"}}}),
+    ];
+    let spec = RoleSpec {
+        name: "deploy".to_owned(),
+        path: "/teams/".to_owned(),
+        description: String::new(),
+        trust: json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"},
+        }]}),
+        tags: tags(&[]),
+    };
+    let made = account.aws.create_role(&spec).await.unwrap();
+    let allow = async |statements: &[Value]| {
+        let policy = json!({"Version": "2012-10-17", "Statement": statements});
+        let own = account.aws.set_inline("deploy", "own", Some(&policy));
+        own.await.unwrap();
+    };
+    allow(&statements).await;
+    let assumed = with(&account, |options| {
+        options.role_arn = Some(made.arn.clone());
+    })
+    .await;
+    let caller = assumed.caller().await.unwrap();
+    assert_eq!(caller.principal, made.arn);
+    let told = assumed.allowances(&caller, &deeds).await.unwrap();
+    let Allowances::NotTold(why) = told else {
+        panic!("it may not ask: {told:?}");
+    };
+    assert!(why.contains("iam:SimulatePrincipalPolicy"), "{why}");
+
+    statements.push(json!({
+        "Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": made.arn,
+    }));
+    allow(&statements).await;
+    let told = assumed.allowances(&caller, &deeds).await.unwrap();
+    use Allowance::{Allowed, Missing, Unclear};
+    let wanted = vec![Allowed, Allowed, Missing, Allowed, Unclear, Missing];
+    assert_eq!(told, Allowances::Told(wanted));
+
+    // The account's own user may do everything.
+    let owner = account.aws.caller().await.unwrap();
+    let told = account.aws.allowances(&owner, &deeds).await.unwrap();
+    assert_eq!(told, Allowances::Told(vec![Allowed; deeds.len()]));
+    let root = Caller {
+        principal: "arn:aws:iam::111122223333:root".to_owned(),
+        ..owner
+    };
+    let told = account.aws.allowances(&root, &deeds).await.unwrap();
+    assert!(matches!(told, Allowances::NotTold(_)), "{told:?}");
 }
 
 #[tokio::test]
