@@ -109,6 +109,12 @@ async fn a_quota_that_is_reached_is_found_before_the_first_effect() {
     assert_eq!(error.code, "ACC008", "{error}");
     assert!(error.cause.contains("Elastic IP"), "{error}");
     assert_eq!(account.changes(), []);
+    // Types of other families are held against their families' quota.
+    let graphics = "[{name: default, size: 3, instanceTypes: [g5.8xlarge]}]";
+    let seen = house.up(&pipeline(&[("spec.nodeGroups", graphics)])).await;
+    let error = seen.error_of("account/preflight");
+    assert!(error.cause.contains("L-DB2E81BA"), "{error}");
+    assert_eq!(account.changes(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,10 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use pipectl_stages::{
     error::{PortError, PortErrorKind as Kind},
-    ports::account::{AccountApi, Allowances, Caller, Deed, InstanceType, Quota, QuotaUse, Zone},
+    ports::{
+        account::{AccountApi, Allowances, Caller, Deed, InstanceType, Quota, QuotaUse, Zone},
+        families::Families,
+    },
 };
 
 use crate::{
@@ -173,8 +176,8 @@ impl Aws {
                 .len(),
             Quota::NatGatewaysPerZone => self.nat_gateways_in_the_fullest_zone().await?,
             Quota::Clusters => all!(self.eks().list_clusters())?.len(),
-            Quota::OnDemandCpus => return self.standard_cpus(false).await,
-            Quota::SpotCpus => return self.standard_cpus(true).await,
+            Quota::OnDemandCpus(families) => return self.cpus(families, false).await,
+            Quota::SpotCpus(families) => return self.cpus(families, true).await,
         };
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
@@ -215,8 +218,8 @@ impl Aws {
         Ok(zones.into_values().max().unwrap_or(0))
     }
 
-    /// vCPUs of running standard instances, counted by type as the quota does.
-    async fn standard_cpus(&self, spot: bool) -> Result<u32, PortError> {
+    /// vCPUs of running instances of these families, counted by type as the quota does.
+    async fn cpus(&self, families: Families, spot: bool) -> Result<u32, PortError> {
         let instances = all!(
             self.ec2()
                 .describe_instances()
@@ -227,7 +230,7 @@ impl Aws {
             let is_spot = instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot);
             if let Some(name) = instance.instance_type()
                 && is_spot == spot
-                && is_standard(name.as_str())
+                && Families::of(name.as_str(), spot) == Some(families)
             {
                 *counts.entry(name.as_str().to_owned()).or_default() += 1;
             }
@@ -332,18 +335,6 @@ fn whole(value: f64) -> u32 {
     value.clamp(0.0, f64::from(u32::MAX)) as u32
 }
 
-/// Whether the two quotas of standard instances (A, C, D, H, I, M, R, T, Z; Amazon EC2 user guide, "On-Demand Instance
-/// quotas") count this type. What begins with one of these letters and goes on with others has a quota of its own (`dl1`,
-/// `inf1`, `hpc6a`, `trn1`, `mac1`), except the storage families `im` and `is`, which belong to I.
-fn is_standard(instance_type: &str) -> bool {
-    let digit = instance_type.find(|letter: char| !letter.is_ascii_lowercase());
-    let family = &instance_type[..digit.unwrap_or(instance_type.len())];
-    matches!(
-        family,
-        "a" | "c" | "d" | "h" | "i" | "im" | "is" | "m" | "r" | "t" | "z"
-    )
-}
-
 /// When credentials from the environment end: what `aws configure export-credentials --format env` says of them. All
 /// other sources renew what they give, or don't say.
 fn expiry_in(variable: impl Fn(&str) -> Option<String>) -> Option<Timestamp> {
@@ -396,28 +387,6 @@ mod tests {
             assert_eq!(Identity::of(arn), Some(Identity { partition, role }));
         }
         assert_eq!(Identity::of("nonsense"), None);
-    }
-
-    #[test]
-    fn standard_families_are_told_from_those_with_quotas_of_their_own() {
-        for (name, standard) in [
-            ("m6i.large", true),
-            ("c7gn.medium", true),
-            ("t3.micro", true),
-            ("im4gn.large", true),
-            ("is4gen.large", true),
-            ("inf2.xlarge", false),
-            ("dl1.24xlarge", false),
-            ("hpc6a.48xlarge", false),
-            ("mac2.metal", false),
-            ("trn1.2xlarge", false),
-            ("g5.xlarge", false),
-            ("p4d.24xlarge", false),
-            ("x2idn.16xlarge", false),
-            ("u-6tb1.metal", false),
-        ] {
-            assert_eq!(is_standard(name), standard, "{name}");
-        }
     }
 
     #[test]

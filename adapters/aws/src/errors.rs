@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use pipectl_stages::{
     error::{PortError, PortErrorKind as Kind},
-    ports::account::Quota,
+    ports::{account::Quota, families::Families},
 };
 
 use crate::{call::FencePassed, codes};
@@ -201,7 +201,8 @@ fn by_code(code: &str) -> Option<(Kind, &'static str)> {
         | "InvalidGroup.InUse"
         | "InvalidIPAddress.InUse"
         | "InvalidNetworkInterface.InUse"
-        | "InvalidPlacementGroup.InUse" => (Kind::InUse, codes::IN_USE),
+        | "InvalidPlacementGroup.InUse"
+        | "InvalidSnapshot.InUse" => (Kind::InUse, codes::IN_USE),
 
         "ConcurrentModification"
         | "ConcurrentModificationException"
@@ -331,8 +332,9 @@ fn quota_behind(code: &str) -> Option<Quota> {
         "VpcLimitExceeded" => Quota::Vpcs,
         "InternetGatewayLimitExceeded" => Quota::InternetGateways,
         "NatGatewayLimitExceeded" => Quota::NatGatewaysPerZone,
-        "VcpuLimitExceeded" => Quota::OnDemandCpus,
-        "MaxSpotInstanceCountExceeded" => Quota::SpotCpus,
+        // Of which families does not say; nearly always it is these.
+        "VcpuLimitExceeded" => Quota::OnDemandCpus(Families::Standard),
+        "MaxSpotInstanceCountExceeded" => Quota::SpotCpus(Families::Standard),
         _ => return None,
     })
 }

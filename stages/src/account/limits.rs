@@ -14,6 +14,7 @@ use crate::{
     ports::{
         account::{InstanceType, Quota, QuotaUse},
         clusters::Cluster,
+        families::Families,
         network::{Piece, PieceKind},
     },
 };
@@ -85,7 +86,7 @@ async fn wanted(
         wanted.extend(ways_out(cx, &spec.network).await?);
     }
     for group in &spec.node_groups {
-        wanted.push(cpus(group, group.size, types));
+        wanted.extend(cpus(group, group.size, types));
     }
     Ok(summed(wanted))
 }
@@ -109,7 +110,7 @@ async fn added(
         let nodes = group
             .size
             .saturating_sub(nodes_of(cx, network, group, cluster).await?);
-        wanted.push(cpus(group, nodes, types));
+        wanted.extend(cpus(group, nodes, types));
     }
     Ok(summed(wanted))
 }
@@ -154,19 +155,21 @@ async fn ways_out(cx: &StepContext, network: &Network) -> Result<[Wanted; 2], St
     ])
 }
 
-/// The vCPUs of so many nodes of a group.
-fn cpus(group: &NodeGroup, nodes: u32, types: &[InstanceType]) -> Wanted {
+/// The vCPUs of so many nodes of a group; `None` where it is not known which quota counts them.
+fn cpus(group: &NodeGroup, nodes: u32, types: &[InstanceType]) -> Option<Wanted> {
     // The first type is the one that is tried first.
-    let first = types
-        .iter()
-        .find(|offer| group.instance_types.first() == Some(&offer.name));
-    Wanted {
-        quota: match group.capacity {
-            Capacity::OnDemand => Quota::OnDemandCpus,
-            Capacity::Spot => Quota::SpotCpus,
+    let first = group.instance_types.first()?;
+    let offer = types.iter().find(|offer| offer.name == *first)?;
+    let spot = group.capacity == Capacity::Spot;
+    let families = Families::of(first, spot)?;
+    Some(Wanted {
+        quota: if spot {
+            Quota::SpotCpus(families)
+        } else {
+            Quota::OnDemandCpus(families)
         },
-        count: nodes.saturating_mul(first.map_or(0, |offer| offer.cpus)),
-    }
+        count: nodes.saturating_mul(offer.cpus),
+    })
 }
 
 /// Each quota once, without those of which nothing is wanted.
@@ -204,6 +207,41 @@ fn shortages(wanted: &[Wanted], uses: &[QuotaUse]) -> Vec<(Quota, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nodes_are_counted_by_the_quota_of_their_family() {
+        let offers: Vec<InstanceType> = ["m6i.large", "g5.xlarge", "hpc6a.48xlarge"]
+            .map(|name| InstanceType {
+                name: name.to_owned(),
+                architectures: Vec::new(),
+                cpus: 4,
+                memory_mib: 0,
+                zones: Vec::new(),
+            })
+            .into();
+        let of = |name: &str, capacity: Capacity| {
+            let group = NodeGroup {
+                instance_types: vec![name.to_owned()],
+                capacity,
+                ..NodeGroup::standard()
+            };
+            cpus(&group, 3, &offers)
+        };
+        let twelve = |quota| Some(Wanted { quota, count: 12 });
+        assert_eq!(
+            of("m6i.large", Capacity::OnDemand),
+            twelve(Quota::OnDemandCpus(Families::Standard))
+        );
+        assert_eq!(
+            of("g5.xlarge", Capacity::OnDemand),
+            twelve(Quota::OnDemandCpus(Families::Graphics))
+        );
+        assert_eq!(
+            of("g5.xlarge", Capacity::Spot),
+            twelve(Quota::SpotCpus(Families::Graphics))
+        );
+        assert_eq!(of("hpc6a.48xlarge", Capacity::OnDemand), None);
+    }
 
     #[test]
     fn a_quota_that_is_just_enough_is_enough() {

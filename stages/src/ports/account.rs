@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::families::Families;
 use crate::error::PortError;
 
 /// Who the credentials in use belong to (STS `GetCallerIdentity`).
@@ -38,10 +39,10 @@ pub enum Quota {
     NatGatewaysPerZone,
     /// EKS clusters in the region (L-1194D53C).
     Clusters,
-    /// vCPUs of running on-demand standard instances (L-1216C47A).
-    OnDemandCpus,
-    /// vCPUs of spot standard instances (L-34B43A08).
-    SpotCpus,
+    /// vCPUs of running on-demand instances of these families (standard ones: L-1216C47A).
+    OnDemandCpus(Families),
+    /// vCPUs of spot instances of these families (standard ones: L-34B43A08).
+    SpotCpus(Families),
 }
 
 impl Quota {
@@ -55,8 +56,8 @@ impl Quota {
             Self::Addresses => "L-0263D0A3",
             Self::NatGatewaysPerZone => "L-FE5A380F",
             Self::Clusters => "L-1194D53C",
-            Self::OnDemandCpus => "L-1216C47A",
-            Self::SpotCpus => "L-34B43A08",
+            Self::OnDemandCpus(families) => families.on_demand(),
+            Self::SpotCpus(families) => families.spot(),
         }
     }
 
@@ -65,23 +66,28 @@ impl Quota {
     pub fn service(self) -> &'static str {
         match self {
             Self::Vpcs | Self::InternetGateways | Self::NatGatewaysPerZone => "vpc",
-            Self::Addresses | Self::OnDemandCpus | Self::SpotCpus => "ec2",
+            Self::Addresses | Self::OnDemandCpus(_) | Self::SpotCpus(_) => "ec2",
             Self::Clusters => "eks",
         }
     }
 
     /// What is counted, in the plural.
     #[must_use]
-    pub fn what(self) -> &'static str {
-        match self {
+    pub fn what(self) -> String {
+        let what = match self {
             Self::Vpcs => "VPCs",
             Self::InternetGateways => "internet gateways",
             Self::Addresses => "Elastic IP addresses",
             Self::NatGatewaysPerZone => "NAT gateways in one zone",
             Self::Clusters => "EKS clusters",
-            Self::OnDemandCpus => "vCPUs of on-demand instances",
-            Self::SpotCpus => "vCPUs of spot instances",
-        }
+            Self::OnDemandCpus(families) => {
+                return format!("vCPUs of on-demand instances ({})", families.words());
+            }
+            Self::SpotCpus(families) => {
+                return format!("vCPUs of spot instances ({})", families.words());
+            }
+        };
+        what.to_owned()
     }
 }
 

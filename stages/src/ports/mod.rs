@@ -12,6 +12,7 @@ pub mod cloud;
 pub mod clusters;
 pub mod compute;
 pub mod entrance;
+pub mod families;
 pub mod identity;
 pub mod keys;
 pub mod logs;

@@ -4,6 +4,7 @@ use aws_sdk_ec2::types::InstanceType as SdkInstanceType;
 use pipectl_sandbox::aws::AwsFaultEffect;
 use pipectl_stages::ports::{
     account::{AccountApi, Allowance, Allowances, Caller, Deed, Quota, QuotaUse},
+    families::Families,
     identity::{IdentityApi, RoleSpec},
     network::{NewPiece, PieceSpec},
 };
@@ -198,8 +199,8 @@ async fn quotas_say_what_is_in_use() {
         Quota::Addresses,
         Quota::NatGatewaysPerZone,
         Quota::Clusters,
-        Quota::OnDemandCpus,
-        Quota::SpotCpus,
+        Quota::OnDemandCpus(Families::Standard),
+        Quota::SpotCpus(Families::Standard),
     ];
     let used = async || {
         let uses: Vec<QuotaUse> = account.aws.quotas(&every).await.unwrap();
@@ -279,7 +280,11 @@ async fn a_quota_without_a_grant_has_its_default() {
         Some(1),
         missing(),
     );
-    let uses = account.aws.quotas(&[Quota::OnDemandCpus]).await.unwrap();
+    let uses = account
+        .aws
+        .quotas(&[Quota::OnDemandCpus(Families::Standard)])
+        .await
+        .unwrap();
     assert_eq!(uses[0].limit, 5);
     account.simulator.set_faults(
         ["GetServiceQuota", "GetAWSDefaultServiceQuota"]
