@@ -63,6 +63,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "have the permissions that the message names allowed; docs/reference/aws-permissions.json is a policy with all of them. Where IAM's simulator errs, take iam:SimulatePrincipalPolicy away from the caller: then nothing is asked",
     ),
     (
+        "ACC013",
+        "The pipeline file gives the environment's EKS cluster another name. EKS cannot rename a cluster, and a second one beside the first would be made. Nothing was changed.",
+        "put spec.cluster.name back, or take the environment down and bring it up anew",
+    ),
+    (
         "ADD001",
         "EKS does not offer an add-on in that version for the Kubernetes version.",
         "name one of those that the message lists, or none",
@@ -111,6 +116,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "DWN004",
         "Something that is not this environment's holds something that is to be deleted. pipectl deletes nobody else's things.",
         "remove it where it is managed, then run pipectl down again",
+    ),
+    (
+        "DWN005",
+        "Something that this environment made or recorded carries its tags no more: by them it is nobody's, or another environment's. pipectl deletes only what says whose it is, and leaves a cluster that lost its tags with all that it stands on.",
+        "put the tag back with the command that the message names, and run pipectl down again; or remove it by hand",
     ),
     (
         "EKS001",

@@ -25,6 +25,8 @@ const POLLS: &[&str] = &[
     "DescribeNatGateways",
     "DescribeNodegroup",
     "DescribeVpcEndpoints",
+    // With each look at the clusters.
+    "GetResources",
     "ListNodegroups",
 ];
 

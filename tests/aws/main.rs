@@ -6,6 +6,7 @@
 //! `PIPECTL_AWS_MATRIX=all cargo test --test aws` also runs the mutations and the kill points that the fast subset leaves out.
 
 mod account;
+mod astray;
 mod brought;
 mod changes;
 mod cluster;

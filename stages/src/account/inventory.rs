@@ -10,16 +10,21 @@ use tokio_util::sync::CancellationToken;
 use super::STAGE;
 use crate::{
     cloud::{
-        cloud, names,
-        scope::{self, Vpcs, cluster_name, own_cluster, own_pieces},
+        cloud,
+        lost::Lost,
+        names,
+        scope::{self, Vpcs, cluster_names},
         tags,
     },
-    cluster::{log_group::left_behind, own_keys::OwnKeys, removal::own_roles},
+    cluster::{
+        log_group::left_behind,
+        own_keys::OwnKeys,
+        removal::{self, Made},
+    },
     context::{Environment, Intents, Ports, Progress, ProgressSink, StepContext},
     error::{PortError, StepError},
     inventory::{Inventory, Item, ItemStanding},
     network::holders::{self, Around, Whose},
-    objects::ownership::Owner,
     ports::{
         compute::{InstanceState, Selector},
         keys::KeyState,
@@ -187,6 +192,15 @@ fn standing_as(kind: &str, id: &str, standing: ItemStanding) -> Seen {
     }
 }
 
+/// What this environment made and does not say so any more.
+fn astray(lost: &Lost) -> Seen {
+    let standing = ItemStanding::There {
+        held_by: vec![lost.why.clone()],
+        safe_next: lost.put_back.clone(),
+    };
+    standing_as(lost.kind, &lost.id, standing)
+}
+
 /// What is to be said of a thing in the environment's VPC, unless it is the environment's.
 fn unless(ours: bool) -> Vec<String> {
     let words = || "not tagged as this environment's".to_owned();
@@ -211,7 +225,9 @@ async fn pieces(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
     ];
     let mut all = Vec::new();
     for kind in kinds {
-        for piece in own_pieces(cx, kind).await? {
+        let found = scope::pieces(cx, kind).await?;
+        all.extend(found.lost.iter().map(astray));
+        for piece in found.own {
             match &piece.state {
                 // Shown for an hour; a gateway that failed likewise, and neither holds or costs anything.
                 PieceState::Deleted | PieceState::Failed { .. } => {}
@@ -231,13 +247,13 @@ async fn pieces(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
 /// What lives in the environment's own VPC, whoever made it, and what its cluster left in one that the user brought.
 async fn dwellers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError> {
     let cloud = cloud(cx)?;
-    let cluster = cluster_name(cx).await?;
+    let clusters = cluster_names(cx).await?;
     let mut all = Vec::new();
     for (vpc, own) in vpcs.all() {
         let inside = Selector::Vpc(vpc.clone());
         let instances = cloud.compute.instances(&inside).await;
         for instance in instances.map_err(reading("instances"))? {
-            let ours = scope::belongs(&instance.tags, cx, &cluster);
+            let ours = scope::belongs(&instance.tags, cx, &clusters);
             if (own || ours) && instance.state != InstanceState::Terminated {
                 all.push(seen("instance", &instance.id, unless(ours)));
             }
@@ -263,7 +279,7 @@ async fn dwellers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError>
         ] {
             let found = cloud.network.find(kind, &Lookup::InVpc(vpc.clone())).await;
             for piece in found.map_err(reading(kind.words()))? {
-                let ours = scope::belongs(&piece.tags, cx, &cluster);
+                let ours = scope::belongs(&piece.tags, cx, &clusters);
                 if (own || ours) && piece.is_alive() && !holders::inherent(&piece) {
                     all.push(seen(kind.words(), &piece.id, unless(ours)));
                 }
@@ -302,12 +318,12 @@ async fn volumes(cx: &StepContext, keep_data: bool) -> Result<Vec<Seen>, StepErr
 }
 
 async fn balancers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError> {
-    let cluster = cluster_name(cx).await?;
+    let clusters = cluster_names(cx).await?;
     let mut all = Vec::new();
     for (vpc, own) in vpcs.all() {
         let inside = cloud(cx)?.balancers.in_vpc(vpc).await;
         for balancer in inside.map_err(reading("load balancers"))? {
-            let ours = scope::belongs(&balancer.tags, cx, &cluster);
+            let ours = scope::belongs(&balancer.tags, cx, &clusters);
             if own || ours {
                 let mut chain = holders::balancer_chain(&balancer).split_off(1);
                 chain.extend(unless(ours));
@@ -319,41 +335,46 @@ async fn balancers(cx: &StepContext, vpcs: &Vpcs) -> Result<Vec<Seen>, StepError
 }
 
 async fn clusters(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
-    let Some(cluster) = own_cluster(cx).await? else {
-        return Ok(Vec::new());
-    };
+    let clusters = scope::clusters(cx).await?;
     let cloud = cloud(cx)?;
-    let inside = format!("EKS cluster {}", cluster.name);
-    let groups = cloud.node_groups.names(&cluster.name).await;
-    let addons = cloud.addons.names(&cluster.name).await;
-    let mut all = vec![seen("EKS cluster", &cluster.name, Vec::new())];
-    for group in groups.map_err(reading("node groups"))? {
-        all.push(seen("node group", &group, vec![inside.clone()]));
-    }
-    for addon in addons.map_err(reading("add-ons"))? {
-        all.push(seen("add-on", &addon, vec![inside.clone()]));
+    let lost = clusters.lost.iter();
+    let mut all: Vec<Seen> = lost
+        .map(|cluster| astray(&scope::lost_cluster(cx, cluster)))
+        .collect();
+    for cluster in clusters.own {
+        let inside = format!("EKS cluster {}", cluster.name);
+        let groups = cloud.node_groups.names(&cluster.name).await;
+        let addons = cloud.addons.names(&cluster.name).await;
+        all.push(seen("EKS cluster", &cluster.name, Vec::new()));
+        for group in groups.map_err(reading("node groups"))? {
+            all.push(seen("node group", &group, vec![inside.clone()]));
+        }
+        for addon in addons.map_err(reading("add-ons"))? {
+            all.push(seen("add-on", &addon, vec![inside.clone()]));
+        }
     }
     Ok(all)
 }
 
 async fn identities(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
-    let roles = own_roles(cx).await?;
-    let providers = cloud(cx)?.identity.oidc_providers().await;
-    let mut all: Vec<Seen> = roles
-        .iter()
-        .map(|role| seen("role", &role.name, Vec::new()))
-        .collect();
-    for provider in providers.map_err(reading("OIDC providers"))? {
-        if tags::owner(&provider.tags, &cx.environment) == Owner::Ours {
-            all.push(seen("OIDC provider", &provider.issuer, Vec::new()));
-        }
+    let Made { own: roles, lost } = removal::roles(cx).await?;
+    let mut all: Vec<Seen> = lost.iter().map(astray).collect();
+    all.extend(
+        roles
+            .iter()
+            .map(|role| seen("role", &role.name, Vec::new())),
+    );
+    let Made { own, lost } = removal::providers(cx).await?;
+    all.extend(lost.iter().map(astray));
+    for provider in own {
+        all.push(seen("OIDC provider", &provider.issuer, Vec::new()));
     }
     Ok(all)
 }
 
 async fn keys_and_logs(cx: &StepContext, own: &OwnKeys) -> Result<Vec<Seen>, StepError> {
     let found = own.look(cx).await?;
-    let mut all = Vec::new();
+    let mut all: Vec<Seen> = found.lost.iter().map(astray).collect();
     for key in found.keys.values() {
         let standing = match key.state {
             KeyState::PendingDeletion(on) => ItemStanding::Scheduled {
@@ -373,7 +394,7 @@ async fn keys_and_logs(cx: &StepContext, own: &OwnKeys) -> Result<Vec<Seen>, Ste
         let alias = names::key_alias(&cx.environment);
         all.push(seen("key alias", &alias, Vec::new()));
     }
-    if let Some(group) = left_behind(cx).await? {
+    for group in left_behind(cx).await? {
         all.push(seen("log group", &group.name, Vec::new()));
     }
     Ok(all)
@@ -385,11 +406,13 @@ async fn others(cx: &StepContext) -> Result<Vec<Seen>, StepError> {
         .tagged
         .all(&tags::owned_by(&cx.environment))
         .await;
-    let logs = names::log_group(&cluster_name(cx).await?);
+    let clusters = cluster_names(cx).await?;
+    let logs: Vec<String> = clusters.iter().map(|name| names::log_group(name)).collect();
+    let looked_at = |arn: &str| logs.iter().any(|logs| looked_at(arn, logs));
     Ok(tagged
         .map_err(reading("tagged resources"))?
         .iter()
-        .filter(|resource| !looked_at(&resource.arn, &logs))
+        .filter(|resource| !looked_at(&resource.arn))
         .map(|resource| seen("resource", &resource.arn, Vec::new()))
         .collect())
 }

@@ -21,7 +21,6 @@ use crate::{
     context::StepContext,
     error::{PortError, PortErrorKind, StepError},
     network,
-    objects::ownership::Owner,
     ports::{
         account::{Caller, InstanceType, Zone},
         clusters::Cluster,
@@ -72,6 +71,7 @@ impl Preflight {
         let failed = |error: PortError| error.during("look at", "the AWS account");
         let caller = cloud.account.caller().await.map_err(failed)?;
         self.place(cx, &caller)?;
+        self.same_cluster(cx).await?;
 
         let name = names::cluster(&self.loaded, &cx.environment);
         let spec = &self.loaded.pipeline.spec;
@@ -165,6 +165,38 @@ impl Preflight {
             .with_hint("nothing was changed: put the region back, or choose another --env"));
         }
         Ok(())
+    }
+
+    /// The cluster's name is that of the first `up`: another name would be another cluster beside the one that runs.
+    async fn same_cluster(&self, cx: &StepContext) -> Result<(), StepError> {
+        let wanted = names::cluster(&self.loaded, &cx.environment);
+        let recorded = text(cx, &cluster::steps::control_plane(), "name");
+        let standing = match recorded.or_else(|| text(cx, &super::anchor(), "cluster")) {
+            Some(name) => Some(name),
+            None => {
+                let anchor = match cloud(cx)?.anchors.find(&cx.environment.name).await {
+                    // Who may not even look is told of everything that is missing at once.
+                    Err(error) if error.kind == PortErrorKind::Forbidden => None,
+                    anchor => {
+                        anchor.map_err(|error| error.during("read", "the environment's anchor"))?
+                    }
+                };
+                let ours = anchor.filter(|anchor| anchor.uid == cx.environment.uid);
+                ours.map(|anchor| anchor.cluster)
+            }
+        };
+        match standing {
+            Some(name) if name != wanted => Err(StepError::new(
+                "ACC013",
+                "change",
+                format!("the name of EKS cluster {name}"),
+                format!("the pipeline file says {wanted}, and EKS cannot rename a cluster"),
+            )
+            .with_hint(format!(
+                "nothing was changed: set spec.cluster.name to {name}, or take the environment down and bring it up anew: pipectl down, pipectl up"
+            ))),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether the cluster is there and ours; one of that name of somebody else's is refused before anything is made.
@@ -520,10 +552,7 @@ impl Step for Preflight {
 
 /// Whether any of the environment's own VPCs is there already, so that none will be made.
 pub(super) async fn has_vpc(cx: &StepContext) -> Result<bool, StepError> {
-    let vpcs = own_pieces(cx, PieceKind::Vpc).await?;
-    Ok(vpcs
-        .iter()
-        .any(|vpc| tags::owner(&vpc.tags, &cx.environment) == Owner::Ours))
+    Ok(!own_pieces(cx, PieceKind::Vpc).await?.is_empty())
 }
 
 #[cfg(test)]

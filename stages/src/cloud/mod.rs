@@ -2,6 +2,7 @@
 //! blocks, one for a resource that is to be there and one for what is to go.
 
 pub mod candidates;
+pub mod lost;
 pub mod names;
 pub(crate) mod obsolete;
 pub mod pace;

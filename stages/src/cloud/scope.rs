@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{cloud, names, tags};
+use super::{cloud, lost::Lost, names, tags};
 use crate::{
     cluster::steps as cluster_steps,
     context::StepContext,
@@ -55,15 +55,106 @@ async fn own_anchor(cx: &StepContext) -> Result<Option<Anchor>, StepError> {
     Ok(anchor.filter(|anchor| anchor.uid == cx.environment.uid))
 }
 
-/// The environment's cluster, if it is there and this environment's.
+/// The names of the environment's clusters: that of [`cluster_name`], and what others its tags are found on. An older version
+/// let the name change and left the cluster of the old one. The tagging service lags behind and shows what is gone for a
+/// while; where it does not answer, the inventory says so.
 ///
 /// # Errors
-/// When EKS cannot be read.
-pub async fn own_cluster(cx: &StepContext) -> Result<Option<Cluster>, StepError> {
-    let name = cluster_name(cx).await?;
-    let found = cloud(cx)?.clusters.find(&name).await;
-    let found = found.map_err(|error| error.during("look at", format!("EKS cluster {name}")))?;
-    Ok(found.filter(|cluster| tags::owner(&cluster.tags, &cx.environment) == Owner::Ours))
+/// When the account cannot be read.
+pub async fn cluster_names(cx: &StepContext) -> Result<BTreeSet<String>, StepError> {
+    let mut names = BTreeSet::from([cluster_name(cx).await?]);
+    let tagged = cloud(cx)?
+        .tagged
+        .all(&tags::owned_by(&cx.environment))
+        .await
+        .unwrap_or_default();
+    names.extend(tagged.iter().filter_map(|one| cluster_of(&one.arn)));
+    Ok(names)
+}
+
+/// The cluster that an ARN names: its own, or that of its log group.
+fn cluster_of(arn: &str) -> Option<String> {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, resource) = (parts.next()?, parts.nth(2)?);
+    let name = match service {
+        "eks" => resource.strip_prefix("cluster/")?,
+        "logs" => {
+            let group = resource.strip_prefix("log-group:/aws/eks/")?;
+            group.split_once("/cluster")?.0
+        }
+        _ => return None,
+    };
+    Some(name.to_owned())
+}
+
+/// The environment's clusters that are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Clusters {
+    /// This environment's.
+    pub own: Vec<Cluster>,
+    /// Made by this environment, and without its tags now.
+    pub lost: Vec<Cluster>,
+}
+
+/// The environment's clusters.
+///
+/// # Errors
+/// When the account cannot be read.
+pub async fn clusters(cx: &StepContext) -> Result<Clusters, StepError> {
+    let mut clusters = Clusters::default();
+    for name in cluster_names(cx).await? {
+        let found = cloud(cx)?.clusters.find(&name).await;
+        let found =
+            found.map_err(|error| error.during("look at", format!("EKS cluster {name}")))?;
+        match found {
+            Some(cluster) if tags::is_still_ours(&cluster.tags, &cx.environment) => {
+                clusters.own.push(cluster);
+            }
+            Some(cluster) if made_here(cx, &cluster) => clusters.lost.push(cluster),
+            Some(_) | None => {}
+        }
+    }
+    Ok(clusters)
+}
+
+/// Whether a cluster whose tags do not say so was made by this environment. Its role says it: only pipectl makes roles under
+/// an environment's path, and a cluster keeps its role for life. Under another environment's UID that is not enough.
+fn made_here(cx: &StepContext, cluster: &Cluster) -> bool {
+    let region = cluster.arn.split(':').nth(3).unwrap_or_default();
+    let path = names::iam_path(region, &cx.environment);
+    let by_role = cluster.role.contains(&format!(":role{path}"));
+    let recorded = super::text(cx, &cluster_steps::control_plane(), "arn");
+    match tags::owner(&cluster.tags, &cx.environment) {
+        Owner::Ours => true,
+        Owner::Unmarked => by_role,
+        Owner::Other { .. } => by_role && recorded.is_some_and(|arn| arn == cluster.arn),
+    }
+}
+
+/// The environment's clusters, to take them down.
+///
+/// # Errors
+/// `DWN005` when one lost its tags: what it stands on must not be taken from under it. When the account cannot be read.
+pub async fn own_clusters(cx: &StepContext) -> Result<Vec<Cluster>, StepError> {
+    let clusters = clusters(cx).await?;
+    match clusters.lost.first() {
+        Some(lost) => Err(lost_cluster(cx, lost).error()),
+        None => Ok(clusters.own),
+    }
+}
+
+/// A cluster that lost its tags.
+pub(crate) fn lost_cluster(cx: &StepContext, cluster: &Cluster) -> Lost {
+    Lost::cluster(&cx.environment, &cluster.name, &cluster.arn, &cluster.tags)
+}
+
+/// Pieces of a kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pieces {
+    /// This environment's.
+    pub own: Vec<Piece>,
+    /// Made by this environment, and without its tags now.
+    pub lost: Vec<Lost>,
 }
 
 /// The environment's pieces of a kind: by tags, and by recorded ids where these are still the environment's.
@@ -71,31 +162,39 @@ pub async fn own_cluster(cx: &StepContext) -> Result<Option<Cluster>, StepError>
 /// # Errors
 /// When EC2 cannot be read.
 pub async fn own_pieces(cx: &StepContext, kind: PieceKind) -> Result<Vec<Piece>, StepError> {
+    Ok(pieces(cx, kind).await?.own)
+}
+
+/// The environment's pieces of a kind, with those that do not say any more that they are.
+///
+/// # Errors
+/// When EC2 cannot be read.
+pub async fn pieces(cx: &StepContext, kind: PieceKind) -> Result<Pieces, StepError> {
     let network = &cloud(cx)?.network;
     let read = |error: PortError| error.during("look for", kind.words());
     let ours = Lookup::Tagged(tags::owned_by(&cx.environment));
-    let mut found = network.find(kind, &ours).await.map_err(read)?;
+    let mut own = network.find(kind, &ours).await.map_err(read)?;
     // An id says its kind, and one that was recorded while its tags were not to be seen yet is found by it.
     let recorded: Vec<String> = cx
         .outputs
         .iter()
         .filter(|(step, outputs)| step.starts_with("network/") && outputs["brought"] != true)
         .filter_map(|(_, outputs)| outputs["id"].as_str())
-        .filter(|id| kind_of_id(id) == Some(kind) && !found.iter().any(|piece| piece.id == *id))
+        .filter(|id| kind_of_id(id) == Some(kind) && !own.iter().any(|piece| piece.id == *id))
         .map(str::to_owned)
         .collect();
+    let mut lost = Vec::new();
     if !recorded.is_empty() {
-        let by_id = network
-            .find(kind, &Lookup::Ids(recorded))
-            .await
-            .map_err(read)?;
-        found.extend(
-            by_id
-                .into_iter()
-                .filter(|piece| tags::owner(&piece.tags, &cx.environment) == Owner::Ours),
-        );
+        let by_id = network.find(kind, &Lookup::Ids(recorded)).await;
+        for piece in by_id.map_err(read)? {
+            if tags::is_still_ours(&piece.tags, &cx.environment) {
+                own.push(piece);
+            } else if piece.is_alive() {
+                lost.push(Lost::piece(&cx.environment, &piece));
+            }
+        }
     }
-    Ok(found)
+    Ok(Pieces { own, lost })
 }
 
 /// The kind of piece that an id names (EC2 user guide, resource ids).
@@ -157,7 +256,9 @@ pub async fn vpcs(cx: &StepContext) -> Result<Vpcs, StepError> {
         // With the record lost: what the account's own record says, where the cluster stands, or where it stood, as its
         // further security group says.
         brought.extend(own_anchor(cx).await?.and_then(|anchor| anchor.brought_vpc));
-        brought.extend(own_cluster(cx).await?.map(|cluster| cluster.vpc));
+        let clusters = clusters(cx).await?;
+        let clusters = clusters.own.into_iter().chain(clusters.lost);
+        brought.extend(clusters.map(|cluster| cluster.vpc));
         let groups = own_pieces(cx, PieceKind::SecurityGroup).await?;
         brought.extend(groups.into_iter().filter_map(|group| match group.detail {
             Detail::SecurityGroup { vpc, .. } => Some(vpc),
@@ -167,13 +268,13 @@ pub async fn vpcs(cx: &StepContext) -> Result<Vpcs, StepError> {
     Ok(Vpcs { own, brought })
 }
 
-/// Whether a thing carries the environment's ownership, or was made for its cluster by a controller.
+/// Whether a thing carries the environment's ownership, or was made for one of its clusters by a controller.
 #[must_use]
-pub fn belongs(tags_of: &Tags, cx: &StepContext, cluster: &str) -> bool {
+pub fn belongs(tags_of: &Tags, cx: &StepContext, clusters: &BTreeSet<String>) -> bool {
     match tags::owner(tags_of, &cx.environment) {
         Owner::Ours => true,
         Owner::Other { .. } => false,
-        Owner::Unmarked => made_for(tags_of, cluster),
+        Owner::Unmarked => clusters.iter().any(|cluster| made_for(tags_of, cluster)),
     }
 }
 
@@ -200,5 +301,16 @@ mod tests {
         assert!(made_for(&tags("kubernetes.io/cluster/c", "owned"), "c"));
         assert!(!made_for(&tags("kubernetes.io/cluster/c", "shared"), "c"));
         assert!(!made_for(&tags("aws:eks:cluster-name", "other"), "c"));
+    }
+
+    #[test]
+    fn arns_name_clusters() {
+        let of = |rest: &str| cluster_of(&format!("arn:aws:{rest}"));
+        assert_eq!(of("eks:r:1:cluster/c").as_deref(), Some("c"));
+        let group = "logs:r:1:log-group:/aws/eks/c/cluster";
+        assert_eq!(of(group).as_deref(), Some("c"));
+        assert_eq!(of("eks:r:1:nodegroup/c/g/id"), None);
+        assert_eq!(of("logs:r:1:log-group:/aws/lambda/c"), None);
+        assert_eq!(of("ec2:r:1:vpc/vpc-1"), None);
     }
 }

@@ -98,13 +98,28 @@ pub fn owner(tags: &Tags, environment: &Environment) -> Owner {
     }
 }
 
-/// Whose a resource is, in words for an error; `None` when it is ours.
+/// Whether what stands under an id that we recorded, or under a name that only this environment uses, is still this
+/// environment's. A tag that somebody took off does not make it somebody else's as long as another one names the environment
+/// and none names another UID: of one name there is one environment in an account and region, which the anchor sees to.
+#[must_use]
+pub fn is_still_ours(tags: &Tags, environment: &Environment) -> bool {
+    match owner(tags, environment) {
+        Owner::Ours => true,
+        Owner::Unmarked => tags.get(ENVIRONMENT_LABEL) == Some(&environment.name),
+        Owner::Other { .. } => false,
+    }
+}
+
+/// Whose a resource is that stands under a name of ours, in words for an error; `None` when it is ours.
 #[must_use]
 pub fn foreign(tags: &Tags, environment: &Environment) -> Option<String> {
-    match owner(tags, environment) {
-        Owner::Ours => None,
-        Owner::Unmarked => Some("it exists already and carries no tag of pipectl's".to_owned()),
-        other @ Owner::Other { .. } => Some(other.words()),
+    if is_still_ours(tags, environment) {
+        return None;
+    }
+    match (owner(tags, environment), tags.get(ENVIRONMENT_LABEL)) {
+        (other @ Owner::Other { .. }, _) => Some(other.words()),
+        (_, Some(name)) => Some(format!("by its tag it belongs to environment {name}")),
+        (_, None) => Some("it exists already and carries no tag of pipectl's".to_owned()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     blocks::Row,
     cloud::{
         CloudRemoval, Pace, Remnant, Unwanted, cloud,
-        scope::{belongs, cluster_name, vpcs},
+        scope::{belongs, cluster_name, cluster_names, own_clusters, vpcs},
     },
     context::StepContext,
     error::{PortError, StepError},
@@ -100,7 +100,7 @@ impl LoadBalancers {
     }
 
     async fn balancers(&self, cx: &StepContext) -> Result<Vec<Balancer>, StepError> {
-        let cluster = cluster_name(cx).await?;
+        let clusters = cluster_names(cx).await?;
         let mut found = Vec::new();
         for (vpc, _) in vpcs(cx).await?.all() {
             let inside = cloud(cx)?.balancers.in_vpc(vpc).await;
@@ -110,7 +110,7 @@ impl LoadBalancers {
             found.extend(
                 inside
                     .into_iter()
-                    .filter(|balancer| belongs(&balancer.tags, cx, &cluster)),
+                    .filter(|balancer| belongs(&balancer.tags, cx, &clusters)),
             );
         }
         // A target group goes after the balancer that uses it.
@@ -126,6 +126,8 @@ fn key_of(object: &Value) -> String {
 #[async_trait]
 impl Unwanted for LoadBalancers {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
+        // The first to go, before anything that a cluster stands on: one that lost its tags ends the way down here.
+        own_clusters(cx).await?;
         let objects = match self.objects(cx).await? {
             Ok(objects) => objects,
             Err(error) if self.patient() => {

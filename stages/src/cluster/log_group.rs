@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     account,
-    cloud::{Look, Resource, cloud, names, scope::cluster_name, tags, text},
+    cloud::{Look, Resource, cloud, names, scope::cluster_names, tags, text},
     context::StepContext,
     error::{PortError, StepError},
     objects::ownership::Owner,
@@ -17,14 +17,22 @@ use crate::{
     step::{Change, Difference, Readiness},
 };
 
-/// The log group that the environment's cluster left: its own, or one without tags that EKS made (anew) for it; see
+/// The log groups that the environment's clusters left: its own, or those without tags that EKS made (anew) for them; see
 /// [`is_ours`].
 ///
 /// # Errors
 /// When the account cannot be read.
-pub(crate) async fn left_behind(cx: &StepContext) -> Result<Option<LogGroup>, StepError> {
-    let cluster = cluster_name(cx).await?;
-    let name = names::log_group(&cluster);
+pub(crate) async fn left_behind(cx: &StepContext) -> Result<Vec<LogGroup>, StepError> {
+    let mut left = Vec::new();
+    for cluster in cluster_names(cx).await? {
+        left.extend(left_by(cx, &cluster).await?);
+    }
+    Ok(left)
+}
+
+/// The log group that the cluster of this name left.
+async fn left_by(cx: &StepContext, cluster: &str) -> Result<Option<LogGroup>, StepError> {
+    let name = names::log_group(cluster);
     let found = cloud(cx)?.logs.find(&name).await;
     let found = found.map_err(|error| error.during("look at", format!("log group {name}")))?;
     let Some(group) = found else {
@@ -33,7 +41,7 @@ pub(crate) async fn left_behind(cx: &StepContext) -> Result<Option<LogGroup>, St
     let ours = match tags::owner(&group.tags, &cx.environment) {
         Owner::Ours => true,
         Owner::Other { .. } => false,
-        Owner::Unmarked => is_ours(cx, &cluster, &group).await?,
+        Owner::Unmarked => is_ours(cx, cluster, &group).await?,
     };
     Ok(ours.then_some(group))
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use pipectl_config::Loaded;
 use serde_json::{Value, json};
 
-use super::steps;
+use super::{removal::providers, steps};
 use crate::{
     cloud::{Look, NOT_KNOWN, Resource, cloud, known, tags},
     context::StepContext,
@@ -45,6 +45,19 @@ async fn issuer(cx: &StepContext) -> Result<String, StepError> {
     })
 }
 
+/// The provider that an earlier run recorded.
+fn recorded(cx: &StepContext) -> Option<&str> {
+    cx.recorded()?["arn"].as_str()
+}
+
+/// ARNs of the environment's providers besides the one to keep: those of clusters that are gone. Nothing trusts them any
+/// more, since an issuer's address is never used again.
+async fn obsolete(cx: &StepContext, keep: &str) -> Result<Vec<String>, StepError> {
+    let providers = providers(cx).await?.own.into_iter();
+    let arns = providers.map(|provider| provider.arn);
+    Ok(arns.filter(|arn| arn != keep).collect())
+}
+
 #[async_trait]
 impl Resource for Provider {
     type Live = OidcProvider;
@@ -53,14 +66,22 @@ impl Resource for Provider {
         let issuer = issuer(cx).await?;
         let found = cloud(cx)?.identity.oidc_provider(&issuer).await;
         let found = found.map_err(|error| error.during("look at", "the OIDC provider"))?;
-        Ok(match found {
+        let look = match found {
             Some(provider) => Look::named(cx, provider.clone(), &provider.tags),
-            None => Look::absent(),
+            None => return Ok(Look::absent()),
+        };
+        Ok(match look {
+            // The record names another one: the run that made this one was cut off before that one was gone.
+            Look::There { live, .. } if recorded(cx).is_some_and(|arn| arn != live.arn) => {
+                let extras = obsolete(cx, &live.arn).await?;
+                Look::There { live, extras }
+            }
+            look => look,
         })
     }
 
     async fn identity(&self, cx: &StepContext, _: u32) -> Result<Value, StepError> {
-        Ok(json!({"issuer": issuer(cx).await?}))
+        Ok(json!({"issuer": issuer(cx).await?, "removes": obsolete(cx, "").await?}))
     }
 
     async fn create(
@@ -72,9 +93,21 @@ impl Resource for Provider {
         let clients = BTreeSet::from([AUDIENCE.to_owned()]);
         let tags = tags::stamped(self.tags(cx), attempt);
         let identity = &cloud(cx)?.identity;
-        Ok(identity
+        let made = identity
             .create_oidc_provider(&issuer, &clients, &tags)
-            .await)
+            .await;
+        if let Ok(made) = &made {
+            for arn in obsolete(cx, &made.arn).await? {
+                self.drop_extra(cx, &arn).await?;
+            }
+        }
+        Ok(made)
+    }
+
+    async fn drop_extra(&self, cx: &StepContext, id: &str) -> Result<(), StepError> {
+        let deleted = cloud(cx)?.identity.delete_oidc_provider(id).await;
+        deleted.map_err(|error| error.during("delete", format!("OIDC provider {id}")))?;
+        Ok(())
     }
 
     async fn differences(

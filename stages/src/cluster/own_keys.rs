@@ -10,11 +10,11 @@ use tokio::sync::Mutex;
 
 use super::steps;
 use crate::{
-    cloud::{cloud, names, tags, text},
+    cloud::{cloud, lost::Lost, names, tags, text},
     context::StepContext,
     error::{PortError, StepError},
     objects::ownership::Owner,
-    ports::keys::Key,
+    ports::keys::{Key, KeyState},
     step::StepId,
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) keys: BTreeMap<String, Key>,
     /// Whether the environment's alias leads to one of them.
     pub(crate) aliased: bool,
+    /// Known by alias or record, and without the environment's tags now.
+    pub(crate) lost: Vec<Lost>,
 }
 
 impl OwnKeys {
@@ -38,17 +40,18 @@ impl OwnKeys {
     pub(crate) async fn look(&self, cx: &StepContext) -> Result<Found, StepError> {
         let cloud = cloud(cx)?;
         let failed = |error: PortError| error.during("look for", "KMS keys");
-        let ours = |key: &Key| tags::owner(&key.tags, &cx.environment) == Owner::Ours;
+        let ours = |key: &Key| tags::is_still_ours(&key.tags, &cx.environment);
         let alias = names::key_alias(&cx.environment);
         let behind = cloud.keys.behind(&alias).await.map_err(failed)?;
-        let behind = behind.filter(ours);
-        let aliased = behind.is_some();
+        let (behind, mut strange): (Vec<Key>, Vec<Key>) = behind.into_iter().partition(ours);
+        let aliased = !behind.is_empty();
         let mut keys: BTreeMap<String, Key> = behind
-            .map(|key| (key.id.clone(), key))
             .into_iter()
+            .map(|key| (key.id.clone(), key))
             .collect();
 
-        let mut ids: BTreeSet<String> = text(cx, &steps::key(), "id").into_iter().collect();
+        let recorded = text(cx, &steps::key(), "id");
+        let mut ids: BTreeSet<String> = recorded.iter().cloned().collect();
         let tagged = cloud.tagged.all(&tags::owned_by(&cx.environment)).await;
         let walks = may_have_lost_one(cx) || tagged.is_err();
         let tagged = tagged.unwrap_or_default();
@@ -68,9 +71,26 @@ impl OwnKeys {
         ids.retain(|id| !keys.contains_key(id));
         for id in ids {
             let key = cloud.keys.find(&id).await.map_err(failed)?;
-            keys.extend(key.filter(ours).map(|key| (id, key)));
+            match key {
+                Some(key) if ours(&key) => {
+                    keys.insert(id, key);
+                }
+                Some(key) if !strange.iter().any(|other| other.id == key.id) => strange.push(key),
+                Some(_) | None => {}
+            }
         }
-        Ok(Found { keys, aliased })
+        // The alias has the environment's name in it, and not its UID: behind it may be the key of another one of that name.
+        let lost = strange.iter().filter(|key| {
+            let unmarked = tags::owner(&key.tags, &cx.environment) == Owner::Unmarked;
+            let known = unmarked || recorded.as_ref() == Some(&key.id);
+            known && !matches!(key.state, KeyState::PendingDeletion(_))
+        });
+        let lost = lost.map(|key| Lost::key(&cx.environment, &key.id, &key.tags));
+        Ok(Found {
+            aliased,
+            lost: lost.collect(),
+            keys,
+        })
     }
 }
 

@@ -16,8 +16,10 @@ use super::{STAGE, balancers, key::WAITING_DAYS, log_group::left_behind, own_key
 use crate::{
     blocks::Row,
     cloud::{
-        CloudRemoval, Pace, Remnant, Removed, Unwanted, cloud, names,
-        scope::{belongs, cluster_name, own_cluster},
+        CloudRemoval, Pace, Remnant, Removed, Unwanted, cloud,
+        lost::{self, Lost, is_recorded},
+        names,
+        scope::{belongs, cluster_names, own_clusters},
         tags,
     },
     context::StepContext,
@@ -101,7 +103,7 @@ struct ControlPlane;
 #[async_trait]
 impl Unwanted for ControlPlane {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
-        Ok(own_cluster(cx)
+        Ok(own_clusters(cx)
             .await?
             .into_iter()
             .map(|cluster| {
@@ -153,23 +155,24 @@ struct LogGroup {
 #[async_trait]
 impl Unwanted for LogGroup {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
-        let name = names::log_group(&cluster_name(cx).await?);
         let found = left_behind(cx).await?;
         let mut away = self
             .away_since
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if found.is_some() {
+        if !found.is_empty() {
             *away = None;
-            let words = format!("log group {name}");
-            return Ok(vec![Remnant::there(&name, words)]);
+            let left = found
+                .iter()
+                .map(|group| Remnant::there(&group.name, format!("log group {}", group.name)));
+            return Ok(left.collect());
         }
         let since = *away.get_or_insert_with(Instant::now);
         Ok(if since.elapsed() >= self.stays_away {
             Vec::new()
         } else {
-            let words = format!("log group {name} is gone; whether it stays away");
-            vec![Remnant::going(&name, words)]
+            let words = "the log group is gone; whether it stays away";
+            vec![Remnant::going("log group", words)]
         })
     }
 
@@ -186,16 +189,47 @@ impl Unwanted for LogGroup {
     }
 }
 
+/// What is this environment's of a kind, and what it made that does not say so any more.
+pub(crate) struct Made<T> {
+    pub(crate) own: Vec<T>,
+    pub(crate) lost: Vec<Lost>,
+}
+
+/// The environment's OIDC providers, found by their tags, or as recorded.
+pub(crate) async fn providers(
+    cx: &StepContext,
+) -> Result<Made<crate::ports::identity::OidcProvider>, StepError> {
+    let all = cloud(cx)?.identity.oidc_providers().await;
+    let (mut own, mut lost) = (Vec::new(), Vec::new());
+    for provider in all.map_err(|error| error.during("look for", "OIDC providers"))? {
+        let recorded = is_recorded(cx, "arn", &provider.arn);
+        if tags::owner(&provider.tags, &cx.environment) == Owner::Ours
+            || recorded && tags::is_still_ours(&provider.tags, &cx.environment)
+        {
+            own.push(provider);
+        } else if recorded {
+            lost.push(Lost::oidc_provider(
+                &cx.environment,
+                &provider.arn,
+                &provider.tags,
+            ));
+        }
+    }
+    Ok(Made { own, lost })
+}
+
 struct OidcProvider;
 
 #[async_trait]
 impl Unwanted for OidcProvider {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
-        let all = cloud(cx)?.identity.oidc_providers().await;
-        let all = all.map_err(|error| error.during("look for", "OIDC providers"))?;
-        Ok(all
+        let providers = providers(cx).await?;
+        if providers.own.is_empty() {
+            lost::none_left(&providers.lost)?;
+        }
+        Ok(providers
+            .own
             .iter()
-            .filter(|provider| tags::owner(&provider.tags, &cx.environment) == Owner::Ours)
             .map(|provider| {
                 Remnant::there(&provider.arn, format!("OIDC provider {}", provider.issuer))
             })
@@ -215,21 +249,29 @@ impl Unwanted for OidcProvider {
     }
 }
 
-/// The environment's roles, found by their path and held against their tags.
-pub(crate) async fn own_roles(
+/// The environment's roles, found by their path and held against their tags. Only pipectl makes roles under it; one of
+/// another UID is an earlier environment's of that name, unless this one recorded it.
+pub(crate) async fn roles(
     cx: &StepContext,
-) -> Result<Vec<crate::ports::identity::Role>, StepError> {
+) -> Result<Made<crate::ports::identity::Role>, StepError> {
     let cloud = cloud(cx)?;
     let caller = cloud.account.caller().await;
     let caller = caller.map_err(|error| error.during("ask who is calling", "AWS"))?;
     let path = names::iam_path(&caller.region, &cx.environment);
     let failed = |error: PortError| error.during("look for roles under", &path);
-    let mut roles = Vec::new();
+    let (mut own, mut lost) = (Vec::new(), Vec::new());
     for name in cloud.identity.roles_under(&path).await.map_err(failed)? {
-        let role = cloud.identity.role(&name).await.map_err(failed)?;
-        roles.extend(role.filter(|role| tags::owner(&role.tags, &cx.environment) == Owner::Ours));
+        let Some(role) = cloud.identity.role(&name).await.map_err(failed)? else {
+            continue;
+        };
+        let unmarked = tags::owner(&role.tags, &cx.environment) == Owner::Unmarked;
+        if tags::is_still_ours(&role.tags, &cx.environment) {
+            own.push(role);
+        } else if unmarked || is_recorded(cx, "arn", &role.arn) {
+            lost.push(Lost::role(&cx.environment, &role.name, &role.tags));
+        }
     }
-    Ok(roles)
+    Ok(Made { own, lost })
 }
 
 struct Roles;
@@ -237,8 +279,12 @@ struct Roles;
 #[async_trait]
 impl Unwanted for Roles {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
-        let roles = own_roles(cx).await?;
+        let roles = roles(cx).await?;
+        if roles.own.is_empty() {
+            lost::none_left(&roles.lost)?;
+        }
         Ok(roles
+            .own
             .iter()
             .map(|role| Remnant::there(&role.name, format!("role {}", role.name)))
             .collect())
@@ -250,7 +296,7 @@ impl Unwanted for Roles {
         remnant: &Remnant,
     ) -> Result<Result<Deletion, PortError>, StepError> {
         let identity = &cloud(cx)?.identity;
-        let cluster = cluster_name(cx).await?;
+        let clusters = cluster_names(cx).await?;
         let profiles = match identity.profiles_of(&remnant.id).await {
             Ok(profiles) => profiles,
             Err(error) => return Ok(Err(error)),
@@ -258,7 +304,7 @@ impl Unwanted for Roles {
         // What somebody in the cluster made for its nodes (Karpenter does) would be left behind, empty; other people's only
         // lose the role.
         for profile in profiles {
-            if belongs(&profile.tags, cx, &cluster)
+            if belongs(&profile.tags, cx, &clusters)
                 && let Err(error) = identity.delete_profile(&profile.name, &remnant.id).await
             {
                 return Ok(Err(error));
@@ -294,6 +340,9 @@ impl Unwanted for Keys {
                 .filter(|key| !matches!(key.state, KeyState::PendingDeletion(_)))
                 .map(|key| Remnant::there(&key.id, format!("KMS key {}", key.id))),
         );
+        if remaining.is_empty() {
+            lost::none_left(&found.lost)?;
+        }
         Ok(remaining)
     }
 

@@ -1,6 +1,8 @@
 //! What holds a subnet, a security group, a gateway or a VPC that cannot go yet: the chain, nearest first, and whether
 //! any of it is somebody else's.
 
+use std::collections::BTreeSet;
+
 use crate::{
     cloud::{
         Removed, cloud,
@@ -41,7 +43,7 @@ pub(crate) enum Whose {
 
 /// Everything that tells whose the interfaces of a VPC are.
 pub(crate) struct Around {
-    cluster: String,
+    clusters: BTreeSet<String>,
     instances: Vec<crate::ports::compute::Instance>,
     balancers: Vec<Balancer>,
     endpoints: Vec<Piece>,
@@ -53,7 +55,7 @@ impl Around {
         let cloud = cloud(cx)?;
         let read = |error: crate::error::PortError| error.during("look into", format!("VPC {vpc}"));
         Ok(Self {
-            cluster: scope::cluster_name(cx).await?,
+            clusters: scope::cluster_names(cx).await?,
             instances: cloud
                 .compute
                 .instances(&Selector::Vpc(vpc.to_owned()))
@@ -71,9 +73,10 @@ impl Around {
     /// Whose an interface is.
     pub(crate) fn whose(&self, cx: &StepContext, interface: &Interface) -> Whose {
         let name = format!("interface {}", interface.id);
-        let control_plane = interface.description == format!("Amazon EKS {}", self.cluster);
+        let cluster = interface.description.strip_prefix("Amazon EKS ");
+        let control_plane = cluster.is_some_and(|cluster| self.clusters.contains(cluster));
         if interface.available {
-            return if control_plane || belongs(&interface.tags, cx, &self.cluster) {
+            return if control_plane || belongs(&interface.tags, cx, &self.clusters) {
                 Whose::Leftover
             } else {
                 Whose::Others(vec![name, described(interface)])
@@ -83,7 +86,7 @@ impl Around {
         if let Some(id) = attachment.and_then(|attachment| attachment.instance.as_ref()) {
             let instance = self.instances.iter().find(|instance| instance.id == *id);
             let ours = instance.is_none_or(|instance| {
-                belongs(&instance.tags, cx, &self.cluster)
+                belongs(&instance.tags, cx, &self.clusters)
                     || instance.state == InstanceState::Terminated
             });
             return if ours {
@@ -97,7 +100,7 @@ impl Around {
         if of_balancer {
             let others = self.balancers.iter().find(|balancer| {
                 balancer.kind != BalancerKind::TargetGroup
-                    && !belongs(&balancer.tags, cx, &self.cluster)
+                    && !belongs(&balancer.tags, cx, &self.clusters)
                     && is_of(interface, balancer)
             });
             return match others {
@@ -111,7 +114,7 @@ impl Around {
         }
         if interface.interface_type == "vpc_endpoint" {
             let others = self.endpoints.iter().find(|endpoint| {
-                !belongs(&endpoint.tags, cx, &self.cluster)
+                !belongs(&endpoint.tags, cx, &self.clusters)
                     && matches!(endpoint.detail, Detail::Endpoint { gateway: false, .. })
             });
             if let Some(endpoint) = others {
@@ -119,7 +122,7 @@ impl Around {
             }
             return Whose::Going("a VPC endpoint".to_owned());
         }
-        if control_plane || belongs(&interface.tags, cx, &self.cluster) {
+        if control_plane || belongs(&interface.tags, cx, &self.clusters) {
             return Whose::Going(described(interface));
         }
         if PIECE_TYPES.contains(&interface.interface_type.as_str()) {
@@ -230,7 +233,7 @@ pub(super) async fn of_piece(
                 PieceKind::Endpoint => endpoint_words(piece),
                 kind => format!("{} {}", kind.words(), piece.id),
             };
-            if belongs(&piece.tags, cx, &around.cluster) {
+            if belongs(&piece.tags, cx, &around.clusters) {
                 going.push(vec![words]);
             } else {
                 return Ok(Removed::HeldByOthers {

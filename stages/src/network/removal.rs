@@ -12,7 +12,7 @@ use super::{
 use crate::{
     blocks::Row,
     cloud::{
-        CloudRemoval, Pace, Remnant, Removed, Unwanted, cloud,
+        CloudRemoval, Pace, Remnant, Removed, Unwanted, cloud, lost,
         scope::{self, belongs, own_pieces},
     },
     cluster::removal::control_plane,
@@ -160,19 +160,27 @@ fn words(piece: &Piece) -> String {
 #[async_trait]
 impl Unwanted for Pieces {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
-        let pieces = own_pieces(cx, self.kind).await?;
-        let left = pieces.iter().filter(|piece| match piece.state {
+        let pieces = scope::pieces(cx, self.kind).await?;
+        if self.kind == PieceKind::Endpoint && !pieces.own.is_empty() {
+            // It waits for nothing, and a cluster that lost its tags may still use it.
+            scope::own_clusters(cx).await?;
+        }
+        let left = pieces.own.iter().filter(|piece| match piece.state {
             PieceState::Deleted => false,
             // A NAT gateway that failed holds nothing, and AWS takes it away by itself; asking is still allowed.
             PieceState::Failed { .. } => self.kind != PieceKind::NatGateway,
             _ => true,
         });
-        Ok(left
+        let left: Vec<Remnant> = left
             .map(|piece| match piece.state {
                 PieceState::Deleting => Remnant::going(&piece.id, words(piece)),
                 _ => Remnant::there(&piece.id, words(piece)),
             })
-            .collect())
+            .collect();
+        if left.is_empty() {
+            lost::none_left(&pieces.lost)?;
+        }
+        Ok(left)
     }
 
     async fn remove(
@@ -365,7 +373,7 @@ struct SecurityGroups;
 impl SecurityGroups {
     async fn all(cx: &StepContext) -> Result<Vec<Piece>, StepError> {
         let mut all = own_pieces(cx, PieceKind::SecurityGroup).await?;
-        let cluster = scope::cluster_name(cx).await?;
+        let clusters = scope::cluster_names(cx).await?;
         for (vpc, _) in scope::vpcs(cx).await?.all() {
             let inside = cloud(cx)?
                 .network
@@ -374,7 +382,7 @@ impl SecurityGroups {
                 .map_err(|error| error.during("look for groups in", format!("VPC {vpc}")))?;
             let leaked = inside
                 .into_iter()
-                .filter(|group| belongs(&group.tags, cx, &cluster) && !holders::inherent(group));
+                .filter(|group| belongs(&group.tags, cx, &clusters) && !holders::inherent(group));
             for group in leaked {
                 if !all.iter().any(|known| known.id == group.id) {
                     all.push(group);
@@ -389,6 +397,9 @@ impl SecurityGroups {
 impl Unwanted for SecurityGroups {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
         let all = Self::all(cx).await?;
+        if all.is_empty() {
+            lost::none_left(&scope::pieces(cx, PieceKind::SecurityGroup).await?.lost)?;
+        }
         Ok(all
             .iter()
             .map(|group| Remnant::there(&group.id, words(group)))

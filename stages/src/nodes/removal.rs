@@ -10,7 +10,7 @@ use crate::{
     blocks::Row,
     cloud::{
         CloudRemoval, Pace, Remnant, Removed, Unwanted, cloud,
-        scope::{belongs, cluster_name, own_cluster, vpcs},
+        scope::{belongs, cluster_names, own_clusters, vpcs},
         tags,
     },
     cluster::removal::load_balancers,
@@ -19,7 +19,7 @@ use crate::{
     ports::{
         cloud::Deletion,
         compute::{Instance, InstanceState, Selector, Snapshot},
-        node_groups::NodeGroupState,
+        node_groups::{NodeGroup, NodeGroupState},
     },
     removal::Removal,
     step::{Need, StepId},
@@ -111,34 +111,20 @@ pub fn removals(pace: Pace, keep_data: bool) -> Vec<Arc<dyn Removal>> {
     table
 }
 
-/// Every group of the environment's own cluster: it must be empty to go.
+/// Every group of the environment's own clusters: they must be empty to go.
 struct Groups;
 
 #[async_trait]
 impl Unwanted for Groups {
     async fn remaining(&self, cx: &StepContext) -> Result<Vec<Remnant>, StepError> {
-        let Some(cluster) = own_cluster(cx).await? else {
-            return Ok(Vec::new());
-        };
         let groups = &cloud(cx)?.node_groups;
         let failed = |error: PortError| error.during("look for", "node groups");
         let mut remaining = Vec::new();
-        for name in groups.names(&cluster.name).await.map_err(failed)? {
-            let group = groups.find(&cluster.name, &name).await.map_err(failed)?;
-            remaining.extend(group.map(|group| {
-                let words = format!("node group {name}");
-                match group.state {
-                    NodeGroupState::Deleting => Remnant::going(&name, format!("{words} DELETING")),
-                    // It is asked again; why EKS could not is what a person needs to know.
-                    NodeGroupState::DeleteFailed => {
-                        let why: Vec<String> =
-                            group.issues.iter().map(ToString::to_string).collect();
-                        let words = format!("{words} DELETE_FAILED: {}", why.join("; "));
-                        Remnant::there(&name, words)
-                    }
-                    _ => Remnant::there(&name, words),
-                }
-            }));
+        for cluster in own_clusters(cx).await? {
+            for name in groups.names(&cluster.name).await.map_err(failed)? {
+                let group = groups.find(&cluster.name, &name).await.map_err(failed)?;
+                remaining.extend(group.map(|group| left(&cluster.name, &group)));
+            }
         }
         Ok(remaining)
     }
@@ -148,15 +134,31 @@ impl Unwanted for Groups {
         cx: &StepContext,
         remnant: &Remnant,
     ) -> Result<Result<Deletion, PortError>, StepError> {
-        let Some(cluster) = own_cluster(cx).await? else {
+        let Some((cluster, name)) = remnant.id.split_once('/') else {
             return Ok(Ok(Deletion::Absent));
         };
         let groups = &cloud(cx)?.node_groups;
-        Ok(groups.delete(&cluster.name, &remnant.id).await)
+        Ok(groups.delete(cluster, name).await)
     }
 
     fn gone(&self) -> String {
         "no node groups left".to_owned()
+    }
+}
+
+/// A group that is still there, as `CLUSTER/GROUP`: neither name has a slash in it.
+fn left(cluster: &str, group: &NodeGroup) -> Remnant {
+    let id = format!("{cluster}/{}", group.name);
+    let words = format!("node group {}", group.name);
+    match group.state {
+        NodeGroupState::Deleting => Remnant::going(&id, format!("{words} DELETING")),
+        // It is asked again; why EKS could not is what a person needs to know.
+        NodeGroupState::DeleteFailed => {
+            let why: Vec<String> = group.issues.iter().map(ToString::to_string).collect();
+            let words = format!("{words} DELETE_FAILED: {}", why.join("; "));
+            Remnant::there(&id, words)
+        }
+        _ => Remnant::there(&id, words),
     }
 }
 
@@ -167,14 +169,14 @@ impl Instances {
     async fn all(cx: &StepContext) -> Result<Vec<Instance>, StepError> {
         let compute = &cloud(cx)?.compute;
         let failed = |error: PortError| error.during("look for", "instances");
-        let cluster = cluster_name(cx).await?;
+        let clusters = cluster_names(cx).await?;
         let ours = Selector::Tagged(tags::owned_by(&cx.environment));
         let mut found = compute.instances(&ours).await.map_err(failed)?;
         for (vpc, _) in vpcs(cx).await?.all() {
             let inside = Selector::Vpc(vpc.clone());
             let inside = compute.instances(&inside).await.map_err(failed)?;
             for instance in inside {
-                if belongs(&instance.tags, cx, &cluster)
+                if belongs(&instance.tags, cx, &clusters)
                     && !found.iter().any(|known| known.id == instance.id)
                 {
                     found.push(instance);
