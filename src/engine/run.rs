@@ -243,7 +243,9 @@ impl Dispatcher {
             }
         };
         if tokio::time::timeout(patience, ended).await.is_err() {
-            tracing::warn!("the hold in the account could not be ended in time; it runs out by itself");
+            tracing::warn!(
+                "the hold in the account could not be ended in time; it runs out by itself"
+            );
         }
     }
 

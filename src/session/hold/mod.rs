@@ -77,7 +77,7 @@ enum Stand {
     /// Nothing was changed yet.
     Idle,
     /// The record says that it is this run's.
-    Held(Held),
+    Held(Box<Held>),
     /// There is no record of this environment that could be held: somebody removed it by hand, or it is another's by now. What
     /// is left is found by tags.
     Apart,
@@ -257,7 +257,7 @@ impl AccountLease {
         let deadline = (begun + self.term).since_boot().as_nanos();
         let nanos = u64::try_from(deadline).unwrap_or(u64::MAX);
         self.deadline.store(nanos, Ordering::Release);
-        *stand = Stand::Held(held);
+        *stand = Stand::Held(Box::new(held));
     }
 
     /// Who was faster: whoever it was puts the record right within moments.
