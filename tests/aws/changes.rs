@@ -116,7 +116,7 @@ async fn a_version_goes_up_by_one_with_everything_that_has_one() {
     // Two at a time do not go, and nothing is tried.
     street.account.aws.reset_counters();
     let far = street.house.up(&pipeline(&[])).await;
-    let refused = far.error_of("cluster/control-plane");
+    let refused = far.error_of("account/preflight");
     assert_eq!(refused.code, "EKS003");
     assert!(refused.hint.as_deref().unwrap().contains("1.34"));
     assert_eq!(street.account.changes(), []);
