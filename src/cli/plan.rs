@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Problem, exit_of_step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pipectl_stages::{
     Change, Difference, Environment as Owner, Retry, StepError, UpOptions, cloud::NOT_KNOWN,
@@ -127,7 +127,12 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
         output.data(args.output, &planned);
     }
     if let Some(first) = refused {
+        let mut told = BTreeSet::new();
         for error in planned.iter().filter_map(|step| step.error.as_ref()) {
+            // Several steps may meet the same.
+            if !told.insert(error.to_string()) {
+                continue;
+            }
             output.failure(&Failure::Problem(Box::new(Problem {
                 exit: exit_of_step(error),
                 error: error.clone(),
@@ -143,9 +148,13 @@ pub async fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
     })
 }
 
-/// Whether `up` would come to the same error: not what an earlier step is still to make, and not what may pass by itself.
+/// Codes of values that this shell lacks: whoever runs `up` may have them, and a shell without secrets can still look.
+const SECRETS: &str = "SEC";
+
+/// Whether `up` would come to the same error: not what an earlier step is still to make, not what may pass by itself, and not
+/// what another shell has.
 fn is_certain(error: &StepError) -> bool {
-    error.code != NOT_KNOWN && error.retry != Retry::Soon
+    error.code != NOT_KNOWN && error.retry != Retry::Soon && !error.code.starts_with(SECRETS)
 }
 
 /// Why nobody can say what a step would change.
@@ -243,6 +252,8 @@ mod tests {
         let refused = StepError::new("ACC005", "use", "instance type m9.large", "none there");
         assert!(is_certain(&refused));
         assert!(!is_certain(&refused.clone().with_retry(Retry::Soon)));
+        let lacking = StepError::new("SEC001", "resolve", "environment variable A", "not set");
+        assert!(!is_certain(&lacking));
         assert!(!is_certain(&StepError::new(
             NOT_KNOWN,
             "look up",
