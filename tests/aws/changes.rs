@@ -146,7 +146,7 @@ async fn a_version_goes_up_by_one_with_everything_that_has_one() {
     assert_eq!(street.account.changes(), []);
     // Nor to what EKS does not have, of the version or of an add-on that stands in another one.
     for (change, code) in [
-        (("spec.cluster.kubernetesVersion", "1.99"), "ACC007"),
+        (("spec.cluster.kubernetesVersion", "1.36"), "ACC007"),
         (
             (
                 "spec.addons",
