@@ -131,9 +131,10 @@ pub struct PipelineSpec {
     /// How long an environment may live, counted from its creation; without it, it lives until `down`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Period>,
-    /// Tags for every cloud resource, in addition to pipectl's own: at most 40, with keys of up to 128 and values of up to 256
-    /// letters, digits, spaces and `_ . : / = + - @`. Keys that begin with `aws:`, `eks:`, `kubernetes.io` or `pipectl.dev/`, and
-    /// `Name`, are set by others.
+    /// Tags for every cloud resource that pipectl makes, and volumes of claims, in addition to pipectl's own; EKS hands none
+    /// on to the instances of its node groups. At most 40, with keys of up to 128 and values of up to 256 letters, digits,
+    /// spaces and `_ . : / = + - @`. Keys that begin with `aws:`, `eks:`, `kubernetes.io` or `pipectl.dev/`, and `Name`, are
+    /// set by others.
     #[schemars(extend("maxProperties" = 40, "propertyNames" = {"minLength": 1, "maxLength": 128}))]
     pub tags: BTreeMap<String, String>,
 }
